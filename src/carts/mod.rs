@@ -1,0 +1,7 @@
+//! What a visit holds and what it costs: cart, prices, tax, deposits, receipt, charge. Pure functions of their arguments.
+
+pub mod bill;
+pub mod cart;
+
+pub use bill::{Charge, ChargeLine, ChargeState, Receipt, ReceiptStatus, Refund};
+pub use cart::{Cart, CartState, Line, Payer};

@@ -1,0 +1,1 @@
+//! The config file's shape. Each room gets its own small options struct.

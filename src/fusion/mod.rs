@@ -1,0 +1,1 @@
+//! Readings to steps, steps to interactions, interactions to claims.

@@ -1,0 +1,1 @@
+//! The append-only journal: entry, charge and outbox row in one transaction.

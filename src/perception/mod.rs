@@ -1,0 +1,1 @@
+//! Frames to people. The last place a frame exists.

@@ -1,0 +1,1 @@
+//! Device messages to observations: one device kind a file.

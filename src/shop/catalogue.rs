@@ -1,0 +1,55 @@
+//! What is sold: catalogue.csv, one product a line.
+
+use crate::base::{Cents, ProductId};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TaxClass {
+    pub name: String,
+    /// Basis points: 1900 is 19 %.
+    pub rate_bp: u32,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Product {
+    pub id: ProductId,
+    pub name: String,
+    /// Per unit, with or without tax as the shop says.
+    pub price: Cents,
+    pub tax: TaxClass,
+    /// Bottle deposit per unit; untaxed, on top of the price.
+    pub deposit: Cents,
+    pub weight_g: f64,
+    /// Half width of what packages really weigh, grams.
+    pub weight_tolerance_g: f64,
+    /// Sold only after staff have looked (age-restricted goods).
+    pub restricted: bool,
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct Catalogue {
+    products: BTreeMap<ProductId, Product>,
+}
+
+impl Catalogue {
+    pub fn insert(&mut self, product: Product) {
+        self.products.insert(product.id.clone(), product);
+    }
+
+    pub fn get(&self, id: &ProductId) -> Option<&Product> {
+        self.products.get(id)
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &Product> {
+        self.products.values()
+    }
+
+    pub fn len(&self) -> usize {
+        self.products.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.products.is_empty()
+    }
+}

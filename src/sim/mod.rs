@@ -1,0 +1,1 @@
+//! A synthetic shop: shoppers, shelves, gates, cameras, upstream, truth.

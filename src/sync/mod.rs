@@ -1,0 +1,1 @@
+//! Outbox to upstream, authorisations, answers back.

@@ -1,0 +1,1 @@
+//! People to bodies, on the floor plan in metres.

@@ -1,0 +1,1 @@
+//! Status page, JSON API, live stream.
