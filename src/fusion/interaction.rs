@@ -55,7 +55,8 @@ mod tests {
     use crate::shop::Plate;
 
     fn shelf() -> Shelf {
-        let plates = (0..4u16).map(|i| Plate { no: i + 1, centre: Point3::new(f64::from(i) * 0.1, 0.0, 1.0) }).collect();
+        let plates =
+            (0..4u16).map(|i| Plate { no: i + 1, centre: Point3::new(f64::from(i) * 0.1, 0.0, 1.0) }).collect();
         Shelf {
             id: ShelfId::new("1-1"),
             bay: BayId::new("1"),

@@ -73,10 +73,8 @@ impl NearestAttributor {
     }
 
     fn plates(&self, profile_g: &[f64]) -> Vec<PlateNo> {
-        let changed: Vec<PlateNo> = (0..profile_g.len())
-            .filter(|i| profile_g[*i].abs() > self.plate_g)
-            .map(|i| i as PlateNo + 1)
-            .collect();
+        let changed: Vec<PlateNo> =
+            (0..profile_g.len()).filter(|i| profile_g[*i].abs() > self.plate_g).map(|i| i as PlateNo + 1).collect();
         if changed.is_empty() { event_plates(profile_g) } else { changed }
     }
 

@@ -159,7 +159,8 @@ impl PublishedScale {
         if active.above < ACTIVE_SAMPLES {
             return;
         }
-        let profile_g: Vec<f64> = self.means(0).iter().zip(&active.before_g).map(|(after, before)| after - before).collect();
+        let profile_g: Vec<f64> =
+            self.means(0).iter().zip(&active.before_g).map(|(after, before)| after - before).collect();
         let delta_g: f64 = profile_g.iter().sum();
         if delta_g.abs() > LEAST_G {
             let id = self.next_id;

@@ -182,7 +182,10 @@ impl Sums {
     fn single(&self, change: &[f64]) -> usize {
         let zero = vec![0.0; change.len()];
         let miss = |at: usize| self.misses(0, at, &zero) + self.misses(at, self.bins, change);
-        (0..=self.bins).map(|at| (at, miss(at))).fold((0, f64::INFINITY), |best, at| if at.1 < best.1 { at } else { best }).0
+        (0..=self.bins)
+            .map(|at| (at, miss(at)))
+            .fold((0, f64::INFINITY), |best, at| if at.1 < best.1 { at } else { best })
+            .0
     }
 
     /// A plateau's level, its first bin left out where it has bins to spare: a change is 0.1 s wide.
@@ -257,7 +260,8 @@ mod tests {
 
     #[test]
     fn changes_are_told_apart_by_their_plateaus() {
-        let ramp: Vec<f32> = (0..60).map(|i| if i < 10 { 0.0 } else { (-6.0 * (i as f32 - 10.0)).max(-240.0) }).collect();
+        let ramp: Vec<f32> =
+            (0..60).map(|i| if i < 10 { 0.0 } else { (-6.0 * (i as f32 - 10.0)).max(-240.0) }).collect();
         for (story, rows, want) in [
             ("one take", vec![row(&[(10, 0.0), (40, -300.0)])], vec![-300.0]),
             (
@@ -272,7 +276,11 @@ mod tests {
             ),
             ("a push, then the take", vec![row(&[(10, 0.0), (8, 25.0), (30, -300.0)])], vec![-300.0]),
             ("a swing past the level", vec![row(&[(10, 0.0), (12, -584.0), (30, -562.0)])], vec![-562.0]),
-            ("put one back, then take another", vec![row(&[(10, 0.0), (24, 200.0), (30, -150.0)])], vec![200.0, -350.0]),
+            (
+                "put one back, then take another",
+                vec![row(&[(10, 0.0), (24, 200.0), (30, -150.0)])],
+                vec![200.0, -350.0],
+            ),
             ("a slow lift", vec![ramp], vec![-240.0]),
             (
                 "three takes a second apart",
@@ -281,7 +289,8 @@ mod tests {
             ),
         ] {
             let after: Vec<f64> = rows.iter().map(|row| f64::from(*row.last().unwrap())).collect();
-            let got: Vec<f64> = pieces(&rows, &vec![0.0; rows.len()], &after, &RULES).iter().map(Piece::delta_g).collect();
+            let got: Vec<f64> =
+                pieces(&rows, &vec![0.0; rows.len()], &after, &RULES).iter().map(Piece::delta_g).collect();
             let close = got.len() == want.len() && got.iter().zip(&want).all(|(got, want)| (got - want).abs() < 8.0);
             assert!(close, "{story}: {got:?}, not {want:?}");
         }

@@ -85,7 +85,7 @@ impl ShelfScale {
             drafts: Vec::new(),
             next_id: 1,
             held: Vec::new(),
-            newest_us: i64::MIN,
+            newest_us: 0,
             restored_at: None,
             told: vec![None; plates],
             late_batches: 0,
@@ -223,8 +223,7 @@ impl ShelfScale {
                 }
             }
             let end_us = t0_us + (from + slice).min(samples) as i64 * dt_us;
-            self.newest_us =
-                if self.newest_us - end_us > NEW_LINE_US { end_us } else { self.newest_us.max(end_us) };
+            self.newest_us = if self.newest_us - end_us > NEW_LINE_US { end_us } else { self.newest_us.max(end_us) };
             self.judge(slice.min(samples - from) as f64 * dt_us as f64 * 1e-6, events);
         }
         self.late_batches += u64::from(late);
@@ -472,15 +471,8 @@ impl ShelfScale {
             let begin = self.time(self.plates[peak].moving.unwrap_or(end));
             let id = self.new_id();
             let noise_g = self.noise_g(first, last, short);
-            let step = Step {
-                id,
-                begin,
-                end: self.time(end + 1),
-                delta_g,
-                profile_g: profile_g.clone(),
-                noise_g,
-                gap: false,
-            };
+            let step =
+                Step { id, begin, end: self.time(end + 1), delta_g, profile_g: profile_g.clone(), noise_g, gap: false };
             self.drafts.push(Draft { id, peak, begin, made_us: newest_us, delta_g, profile_g });
             events.push(StepEvent::Draft(step));
         }
@@ -492,8 +484,7 @@ impl ShelfScale {
         if delta_g.abs() < self.options.draft_g.max(5.0 * noise_g) {
             return false;
         }
-        let drafted: f64 =
-            self.drafts.iter().map(|draft| draft.profile_g[first..=last].iter().sum::<f64>()).sum();
+        let drafted: f64 = self.drafts.iter().map(|draft| draft.profile_g[first..=last].iter().sum::<f64>()).sum();
         let off = |end: i64, bins: i64| -> Option<f64> {
             let mut sum = 0.0;
             for plate in &self.plates[first..=last] {
@@ -503,9 +494,7 @@ impl ShelfScale {
         };
         let half = (short / 2).max(1);
         let agrees = |part: Option<f64>| {
-            part.is_some_and(|part| {
-                part * delta_g > 0.0 && (part - delta_g).abs() <= (0.3 * delta_g.abs()).max(10.0)
-            })
+            part.is_some_and(|part| part * delta_g > 0.0 && (part - delta_g).abs() <= (0.3 * delta_g.abs()).max(10.0))
         };
         if short >= 2 && !(agrees(off(end, half)) && agrees(off(end - half, half))) {
             return false;
@@ -536,7 +525,8 @@ impl ShelfScale {
     }
 
     fn noise_g(&self, first: usize, last: usize, bins: i64) -> f64 {
-        let square: f64 = self.plates[first..=last].iter().map(|plate| plate.sigma_of_mean_g(bins)).map(|s| s * s).sum();
+        let square: f64 =
+            self.plates[first..=last].iter().map(|plate| plate.sigma_of_mean_g(bins)).map(|s| s * s).sum();
         square.sqrt()
     }
 
@@ -564,7 +554,8 @@ impl ShelfScale {
             let (first, last) = (lo + first, lo + last);
             // The quiet plate beside belongs to the nearest group: a bottle leaves 1 % of its weight there.
             let left = if first > lo && (n == 0 || lo + groups[n - 1].1 + 2 < first) { first - 1 } else { first };
-            let right = if last < hi && groups.get(n + 1).is_none_or(|next| lo + next.0 > last + 1) { last + 1 } else { last };
+            let right =
+                if last < hi && groups.get(n + 1).is_none_or(|next| lo + next.0 > last + 1) { last + 1 } else { last };
             self.steps_of(left, right, &change, calm_bins, &mut steps);
         }
         steps.sort_by_key(|step| step.begin);
@@ -657,7 +648,8 @@ impl ShelfScale {
             last += 1;
         }
         let blind = (first..last).filter(|bin| rows.iter().any(|row| row[*bin].is_nan())).count() as i64;
-        let (mut earliest, latest) = (self.time(begin + first as i64), self.time(begin + (last as i64).max(first as i64 + 1)));
+        let (mut earliest, latest) =
+            (self.time(begin + first as i64), self.time(begin + (last as i64).max(first as i64 + 1)));
         let unseen = blind * self.bin_us() >= GAP_US;
         let restored = self.plates.iter().any(|plate| plate.restored && plate.moving.is_some());
         let from_the_start = rows.iter().all(|row| row[..piece.at.min(bins)].iter().all(|grams| grams.is_nan()));
