@@ -78,14 +78,14 @@ pub enum DetectorKind {
 #[derive(Clone, Debug)]
 pub enum Scale {
     Steps(ShelfScale),
-    Published(PublishedScale),
+    Published(Box<PublishedScale>),
 }
 
 impl Scale {
     pub fn new(kind: DetectorKind, plates: usize, options: StepOptions) -> Scale {
         match kind {
             DetectorKind::Steps => Scale::Steps(ShelfScale::new(plates, options)),
-            DetectorKind::Published => Scale::Published(PublishedScale::new(plates)),
+            DetectorKind::Published => Scale::Published(Box::new(PublishedScale::new(plates))),
         }
     }
 

@@ -109,7 +109,7 @@ impl PublishedScale {
         self.square += (total - self.base) * (total - self.base);
         self.n += 1;
         // Rounding must not gather over days: start over from the window once in a while.
-        if self.n % 4096 == 0 {
+        if self.n.is_multiple_of(4096) {
             self.base = total;
             let window: Vec<f64> = (0..WINDOW as u64).map(|back| self.sums[self.slot(back)] - self.base).collect();
             self.sum = window.iter().sum();

@@ -197,9 +197,7 @@ impl Sums {
     fn believable(&self, first: usize, second: usize, low: &[f64], high: &[f64], rules: &Rules) -> bool {
         let plates = low.len();
         let long_s = (second - first) as f64 * rules.bin_s;
-        let mut rise = vec![0.0; plates];
-        let mut fall = vec![0.0; plates];
-        let (mut sure_rise, mut sure_fall) = (false, false);
+        let (mut rise, mut fall, mut error) = (vec![0.0; plates], vec![0.0; plates], vec![0.0; plates]);
         let third = ((second - first) / 3).max(1);
         let mut tilt = 0.0;
         for plate in 0..plates {
@@ -209,9 +207,7 @@ impl Sums {
             let n = self.n(plate, first, second).max(1.0);
             let std = (self.scatter(plate, first, second) / n).sqrt();
             // Means of ringing are good to one swing in so many.
-            let error = std / (long_s / RING_S).max(1.0).sqrt();
-            sure_rise |= rise[plate].abs() > 4.0 * error + 6.0;
-            sure_fall |= fall[plate].abs() > 4.0 * error + 6.0;
+            error[plate] = std / (long_s / RING_S).max(1.0).sqrt();
             if let (Some(early), Some(late)) =
                 (self.mean(plate, first + 1, first + 1 + third), self.mean(plate, second - third, second))
             {
@@ -220,16 +216,21 @@ impl Sums {
         }
         let (rise_g, fall_g): (f64, f64) = (rise.iter().sum(), fall.iter().sum());
         let (small_g, large_g) = (rise_g.abs().min(fall_g.abs()), rise_g.abs().max(fall_g.abs()));
-        if !(sure_rise && sure_fall) || small_g < rules.step_g.max(15.0) {
+        // On other plates the settled levels already say that there was a second change; only its time is in question.
+        let same_plates = likeness(&rise, &fall);
+        let (errors, spare_g, least_g) =
+            if same_plates < 0.6 { (2.5, 4.0, rules.step_g) } else { (4.0, 6.0, rules.step_g.max(15.0)) };
+        let sure = |change: &[f64]| (0..plates).any(|plate| change[plate].abs() > errors * error[plate] + spare_g);
+        if small_g < least_g || !sure(&rise) || !sure(&fall) {
             return false;
         }
-        // A slow lift is a slope, not a stair.
-        if tilt.abs() > 0.25 * small_g + 5.0 {
+        // A slow lift is a slope, not a stair: from third to third it does two thirds of a stair.
+        if tilt.abs() > 0.4 * small_g + 5.0 {
             return false;
         }
-        if likeness(&rise, &fall) > 0.8 {
-            // The same plates twice: a swing past the level (4 % of a heavy item) or the push before a take (10-30 g,
-            // more with a heavy hand) is no second step.
+        if same_plates > 0.8 {
+            // A swing past the level (4 % of a heavy item) or the push before a take (10-30 g, more with a heavy hand)
+            // is no second step.
             if rise_g * fall_g < 0.0 {
                 return long_s >= OPPOSITE_S && small_g >= 40.0 && small_g >= 0.3 * large_g;
             }

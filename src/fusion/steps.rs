@@ -31,6 +31,10 @@ const HELD_BATCHES: usize = 8;
 const CROWDED_US: i64 = 6_000_000;
 /// A change in a hole this long happened while we were not looking, microseconds.
 const GAP_US: i64 = 1_000_000;
+/// Somebody leaning presses at least so hard, and either this slowly or on so many plates at once.
+const LEAN_G: f64 = 25.0;
+const LEAN_US: i64 = 550_000;
+const LEAN_PLATES: usize = 5;
 /// Steps on plates that settle later than this after each other are journalled apart; a drift of this many grams too.
 const CALM_G: f64 = 3.0;
 
@@ -252,7 +256,7 @@ impl ShelfScale {
                 let calm: Vec<bool> = (from..=to).map(|plate| self.is_calm(plate, calm_bins)).collect();
                 let age_us = self.age_us(from, to);
                 if calm.iter().all(|calm| *calm) {
-                    if !(self.may_be_leaning(from, to) && age_us < self.options.lean_ms * 1_000) {
+                    if age_us >= self.options.lean_ms * 1_000 || !self.may_be_leaning(from, to) {
                         calmer |= self.conclude(from, to, events);
                     }
                 } else if age_us > CROWDED_US.max(2 * calm_bins * self.bin_us()) {
@@ -393,37 +397,13 @@ impl ShelfScale {
 
     /// A lean presses slowly, or on many plates at once, and only downward. A product is put down in a tenth of a second.
     fn may_be_leaning(&self, from: usize, to: usize) -> bool {
-        let mut changes = Vec::new();
-        for i in from..=to {
-            let (Some(level), Some(window)) = (self.plates[i].level, self.windows[i]) else { return false };
-            changes.push(window.mean_g - level);
-        }
-        let total_g: f64 = changes.iter().sum();
-        if total_g < 25.0 {
-            return false;
-        }
-        let most_g = changes.iter().fold(0.0, |most: f64, g| most.max(*g));
-        if changes.iter().filter(|g| **g > 0.25 * most_g).count() >= 5 {
-            return true;
-        }
-        let end = self.newest_bin(from, to);
-        let begin = (self.began(from, to) - 2).max(end - BINS as i64 + 1);
-        let (mut low, mut high) = (None, None);
-        for bin in begin..=end {
-            let sum_g: f64 = (from..=to)
-                .filter_map(|i| {
-                    let grams = f64::from(self.plates[i].bin(bin));
-                    grams.is_finite().then(|| grams - self.plates[i].level.unwrap_or(grams))
-                })
-                .sum();
-            if low.is_none() && sum_g > 0.3 * total_g {
-                low = Some(bin);
-            }
-            if high.is_none() && sum_g > 0.85 * total_g {
-                high = Some(bin);
-            }
-        }
-        matches!((low, high), (Some(low), Some(high)) if (high - low) * self.bin_us() > 500_000)
+        let pressed_g: f64 = (from..=to).filter_map(|i| Some(self.windows[i]?.mean_g - self.plates[i].level?)).sum();
+        pressed_g >= LEAN_G
+            && self.compare(from, to).iter().any(|step| {
+                let most_g = step.profile_g.iter().fold(0.0, |most: f64, g| most.max(*g));
+                let wide = step.profile_g.iter().filter(|g| **g > 0.25 * most_g).count() >= LEAN_PLATES;
+                step.delta_g >= LEAN_G && !step.gap && (wide || step.end.since(step.begin) > LEAN_US)
+            })
     }
 
     // ---- drafts ----
@@ -434,8 +414,8 @@ impl ShelfScale {
         let end = self.newest_bin(from, to);
         let short = self.bins(self.options.draft_ms, 1);
         let mut rest = vec![0.0; self.plates.len()];
-        for i in lo..=hi {
-            let (Some(level), Some(mean)) = (self.plates[i].level, self.plates[i].mean(end, short)) else { continue };
+        for (i, plate) in self.plates.iter().enumerate().take(hi + 1).skip(lo) {
+            let (Some(level), Some(mean)) = (plate.level, plate.mean(end, short)) else { continue };
             rest[i] = mean - level - self.drafts.iter().map(|draft| draft.profile_g[i]).sum::<f64>();
         }
         // Two people at once: two peaks, two drafts.
@@ -534,6 +514,21 @@ impl ShelfScale {
 
     /// Compares levels before and after, says what happened, and takes the new levels. True if levels changed.
     fn conclude(&mut self, from: usize, to: usize, events: &mut Vec<StepEvent>) -> bool {
+        let steps = self.compare(from, to);
+        self.tell(from, to, steps, events);
+        let (lo, hi) = self.widened(from, to);
+        let mut changed = false;
+        for (plate, window) in self.plates[lo..=hi].iter_mut().zip(&self.windows[lo..=hi]) {
+            if let Some(window) = window {
+                changed |= plate.level.is_none_or(|level| (level - window.mean_g).abs() > 1.0);
+                plate.settle(window.mean_g, Some(*window));
+            }
+        }
+        changed
+    }
+
+    /// The steps between the levels before a movement and the calm means now, in order of time.
+    fn compare(&self, from: usize, to: usize) -> Vec<Step> {
         let calm_bins = self.bins(self.options.calm_ms, 3);
         let (lo, hi) = self.widened(from, to);
         let change: Vec<f64> = (0..self.plates.len())
@@ -553,23 +548,13 @@ impl ShelfScale {
         for (n, &(first, last)) in groups.iter().enumerate() {
             let (first, last) = (lo + first, lo + last);
             // The quiet plate beside belongs to the nearest group: a bottle leaves 1 % of its weight there.
-            let left = if first > lo && (n == 0 || lo + groups[n - 1].1 + 2 < first) { first - 1 } else { first };
-            let right =
-                if last < hi && groups.get(n + 1).is_none_or(|next| lo + next.0 > last + 1) { last + 1 } else { last };
+            let left_is_free = first > lo && (n == 0 || lo + groups[n - 1].1 + 2 < first);
+            let right_is_free = last < hi && groups.get(n + 1).is_none_or(|next| lo + next.0 > last + 1);
+            let (left, right) = (first - usize::from(left_is_free), last + usize::from(right_is_free));
             self.steps_of(left, right, &change, calm_bins, &mut steps);
         }
         steps.sort_by_key(|step| step.begin);
-        self.tell(from, to, steps, events);
-
-        let mut changed = false;
-        for i in lo..=hi {
-            if let Some(window) = self.windows[i] {
-                let plate = &mut self.plates[i];
-                changed |= plate.level.is_none_or(|level| (level - window.mean_g).abs() > 1.0);
-                plate.settle(window.mean_g, Some(window));
-            }
-        }
-        changed
+        steps
     }
 
     fn steps_of(&self, first: usize, last: usize, change: &[f64], calm_bins: i64, steps: &mut Vec<Step>) {
