@@ -68,7 +68,7 @@ fn rows(now: ShopTime) -> Vec<Row> {
     row("plate 0", topic, &good.replace("\"2\"", "\"0\""), "weights.malformed");
     row("601 samples", topic, &good.replace("[1.5,2]", &format!("[{}1]", "1,".repeat(600))), "weights.oversized");
     row("over 256 KiB", topic, &good.replace("b7", &"b".repeat(300_000)), "weights.oversized");
-    row("over rumqttc's packet size", topic, &good.replace("b7", &"b".repeat(1_500_000)), "weights.oversized");
+    row("over what rumqttc lets in by itself", topic, &good.replace("b7", &"b".repeat(1_500_000)), "weights.oversized");
     row("tonnes", topic, &good.replace("1.5", "-1000000.5"), "weights.out_of_range");
     row("beyond any float", topic, &good.replace("1.5", "1e300"), "weights.out_of_range");
     row("time stands still", topic, &good.replace("16667", "0"), "weights.out_of_range");
@@ -119,7 +119,7 @@ fn rows(now: ShopTime) -> Vec<Row> {
     row("1999", topic, &good.replace("T", "946684799999999"), "tap.out_of_range");
     row("tomorrow", topic, &good.replace("T", "T+25h"), "tap.future_dated");
     row("over 256 KiB", topic, &good.replace("tok_7", &"x".repeat(300_000)), "tap.oversized");
-    row("over rumqttc's packet size", topic, &good.replace("tok_7", &"x".repeat(1_500_000)), "tap.oversized");
+    row("over what rumqttc lets in by itself", topic, &good.replace("tok_7", &"x".repeat(1_500_000)), "tap.oversized");
     row("a gate nobody built", "gate/back-door/tap", good, "tap.unknown_id");
     row("a card number as token", topic, &good.replace("tok_7", CARD), "tap.card_number");
     row("a card number as a number", topic, &good.replace("\"tok_7\"", "4111111111111111"), "tap.card_number");
@@ -290,7 +290,6 @@ async fn bad_input_over_a_real_broker_is_counted_and_stops_nothing() {
     let ready =
         carryout::sensors::publish::Publish { topic: "events".into(), payload: b"{}".to_vec(), qos: 1, retain: false };
     client.subscribe("carryout/v1/corner/#", QoS::AtLeastOnce).await.unwrap();
-    publish.send(ready).await.unwrap();
 
     let mut rows = rows(clock.now());
     // One after the other on every path, so that when these have come everything before them has.
@@ -309,6 +308,7 @@ async fn bad_input_over_a_real_broker_is_counted_and_stops_nothing() {
         let mut malformed = 0;
         loop {
             match eventloop.poll().await.expect("the broker lives") {
+                Event::Incoming(rumqttc::Packet::SubAck(_)) => publish.send(ready.clone()).await.unwrap(),
                 Event::Incoming(rumqttc::Packet::Publish(message)) if message.topic.ends_with("/events") => {
                     for Row { topic, payload, .. } in &rows {
                         let qos = if topic.contains("people") { QoS::AtMostOnce } else { QoS::AtLeastOnce };
@@ -349,7 +349,6 @@ async fn bad_input_over_a_real_broker_is_counted_and_stops_nothing() {
     let counted: BTreeMap<String, u64> =
         counters.all().into_iter().filter(|(name, _)| !name.starts_with("mqtt.")).collect();
     assert_eq!(counted, expected);
-    assert!(counters.get("mqtt.oversized") > 0, "the packets over rumqttc's limit were let in to be refused");
 
     stop.send(true).unwrap();
     daemon.await.unwrap();

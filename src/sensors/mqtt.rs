@@ -17,7 +17,7 @@ use super::topic::{self, Topic};
 use super::wire::Refusal;
 use super::{Incoming, wire};
 use crate::base::time::Clock;
-use crate::base::{Ack, Counters, GateId, limits};
+use crate::base::{Ack, Counters, GateId};
 use crate::events::{Observation, Stamped};
 use crate::shop::Shop;
 use rumqttc::mqttbytes::Error as PacketError;
@@ -65,8 +65,9 @@ const REQUESTS: usize = u16::MAX as usize + WINDOW + 16;
 /// Taps and passages read and not yet taken by the floor. Full: we hang up, and the broker keeps the rest.
 const EVENTS_WAITING: usize = 1_024;
 
-/// Bytes of a packet at first. Between this and [`limits::PAYLOAD_BYTES`] a message is refused and the connection lives.
-const PACKET_BYTES: usize = 4 * limits::PAYLOAD_BYTES;
+/// Bytes of a packet, at first. Between 256 KiB (limits.rs) and this a message is refused and nothing else is lost;
+/// beyond it rumqttc hangs up, and what is measured until we are back is missing.
+const PACKET_BYTES: usize = 16 * 1024 * 1024;
 
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 

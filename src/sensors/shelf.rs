@@ -170,13 +170,44 @@ impl<'de> Visitor<'de> for Row {
     }
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
         let mut grams = Vec::with_capacity(self.expected);
-        while let Some(sample) = seq.next_element()? {
+        while let Some(Sample(sample)) = seq.next_element()? {
             if grams.len() == limits::BATCH_SAMPLES {
                 return Err(A::Error::custom("too many samples"));
             }
             grams.push(sample);
         }
         Ok(grams)
+    }
+}
+
+/// Grams or null. CBOR senders write whole grams as integers, which serde's own `f32` does not take.
+struct Sample(Option<f32>);
+
+impl<'de> Deserialize<'de> for Sample {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Sample, D::Error> {
+        struct Grams;
+        impl Visitor<'_> for Grams {
+            type Value = Sample;
+            fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+                f.write_str("grams")
+            }
+            fn visit_f64<E: Error>(self, grams: f64) -> Result<Sample, E> {
+                Ok(Sample(Some(grams as f32)))
+            }
+            fn visit_u64<E: Error>(self, grams: u64) -> Result<Sample, E> {
+                Ok(Sample(Some(grams as f32)))
+            }
+            fn visit_i64<E: Error>(self, grams: i64) -> Result<Sample, E> {
+                Ok(Sample(Some(grams as f32)))
+            }
+            fn visit_unit<E: Error>(self) -> Result<Sample, E> {
+                Ok(Sample(None))
+            }
+            fn visit_none<E: Error>(self) -> Result<Sample, E> {
+                Ok(Sample(None))
+            }
+        }
+        deserializer.deserialize_any(Grams)
     }
 }
 
