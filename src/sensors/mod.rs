@@ -1,5 +1,7 @@
 //! Device messages to observations: one device kind a file.
 
+pub mod camera; // RTSP, USB and files -> frames
+
 use crate::base::Ack;
 use crate::events::Stamped;
 
