@@ -1,5 +1,6 @@
 //! Where things stand: floor, zones, gates, bays -> shelves -> plates, cameras. Metres in the shop frame.
 
+use super::lens::Lens;
 use crate::base::geometry::{Line, within};
 use crate::base::{BayId, CameraId, GateId, PlateNo, Point2, Point3, ShelfId};
 use std::collections::BTreeMap;
@@ -15,6 +16,8 @@ pub struct Layout {
     pub bays: BTreeMap<BayId, Bay>,
     pub shelves: BTreeMap<ShelfId, Shelf>,
     pub cameras: BTreeMap<CameraId, Camera>,
+    /// Lenses of the cameras described by intrinsics and pose; the others' pictures are straight already.
+    pub lenses: BTreeMap<CameraId, Lens>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
