@@ -162,7 +162,11 @@ fn groups_cards_and_staff() {
          13 ann leaves
          24 all waits",
     );
-    assert_eq!(stage.outcomes(), ["empty", "loss; 1 bread"], "declared groups: who follows uninvited is a visit of its own");
+    assert_eq!(
+        stage.outcomes(),
+        ["empty", "loss; 1 bread"],
+        "declared groups: who follows uninvited is a visit of its own"
+    );
 }
 
 #[test]

@@ -7,7 +7,8 @@ use super::effect::Reason;
 use super::observation::{Credential, Direction};
 use super::weigh::InteractionId;
 use crate::base::{
-    BodyId, Cents, ChargeId, GateId, PassageId, Point2, Probability, ProductId, RefundId, ShelfId, ShopTime, TapId, VisitId,
+    BodyId, Cents, ChargeId, GateId, PassageId, Point2, Probability, ProductId, RefundId, ShelfId, ShopTime, TapId,
+    VisitId,
 };
 use crate::carts::{Charge, ChargeState, Receipt, Refund};
 use serde::{Deserialize, Serialize};

@@ -3,15 +3,16 @@
 //! [`Books::note`] is called with every entry the floor emits and, after a restart, with every entry the ledger gives
 //! back: the same entries make the same books, so recovery is the ordinary way of knowing things.
 
+use crate::base::limits::REMEMBER_US;
 use crate::base::{
     BodyId, Cents, GateId, PassageId, Point2, Probability, ProductId, ReceiptId, RefundId, ShelfId, ShopId, ShopTime,
     TapId, VisitId,
 };
-use crate::base::limits::REMEMBER_US;
 use crate::carts::pricing::{Units, line, totals};
 use crate::carts::{Cart, CartState, Charge, ChargeState, Line, Payer, Receipt, Refund};
 use crate::events::{
-    Claim, Credential, Direction, Entry, Fact, Held, Hold, InteractionId, InteractionKind, Opening, Outcome, Reason, Subject,
+    Claim, Credential, Direction, Entry, Fact, Held, Hold, InteractionId, InteractionKind, Opening, Outcome, Reason,
+    Subject,
 };
 use crate::shop::{Planogram, Shop};
 use std::collections::BTreeMap;

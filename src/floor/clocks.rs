@@ -81,7 +81,9 @@ mod tests {
         assert_eq!(clock.event_time(0, ShopTime(us(100.0))), Ok(ShopTime(us(100.0))));
         let got = messages.iter().map(|(device, at)| clock.event_time(us(*device), ShopTime(us(*at)))).last().unwrap();
         match (got, wanted) {
-            (Ok(got), Ok(wanted)) => assert!((got.0 as f64 / 1e6 - wanted).abs() < 0.01, "{story}: {got:?}, not {wanted}"),
+            (Ok(got), Ok(wanted)) => {
+                assert!((got.0 as f64 / 1e6 - wanted).abs() < 0.01, "{story}: {got:?}, not {wanted}")
+            }
             (got, wanted) => assert_eq!(got.map(|t| t.0 as f64), wanted, "{story}"),
         }
     }

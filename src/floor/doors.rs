@@ -10,8 +10,8 @@ use crate::base::time::{MS_US, SECOND_US};
 use crate::base::{BodyId, Cents, GateId, Point2, ShopTime, TapId, VisitId};
 use crate::carts::policy::Join;
 use crate::events::{
-    Answer, Authorised, Credential, Decision, Direction, Effect, Fact, Hold, Opening, Outgoing, Passage, People, Reason,
-    Subject, Tap,
+    Answer, Authorised, Credential, Decision, Direction, Effect, Fact, Hold, Opening, Outgoing, Passage, People,
+    Reason, Subject, Tap,
 };
 
 /// Nobody further from the reader than this made the tap, metres.
@@ -223,7 +223,8 @@ impl Floor {
         let amount = record.amount;
         let refused = if credential.kind == "staff" {
             let approved = |tap: &super::books::TapRecord| {
-                tap.decided.is_some_and(|d| d.open) && tap.credential.as_ref().is_some_and(|c| c.token == credential.token)
+                tap.decided.is_some_and(|d| d.open)
+                    && tap.credential.as_ref().is_some_and(|c| c.token == credential.token)
             };
             !self.books.taps.values().any(approved)
         } else {
@@ -429,7 +430,9 @@ impl Floor {
         let Some(t) = self.event_time(Device::Camera(people.camera.clone()), people.t_us) else { return };
         let Some(CameraState { last }) = self.cameras.get_mut(&people.camera) else {
             let camera = &people.camera;
-            return self.counters.refuse("people.unknown_camera", format!("people of camera {camera}: not in shop.toml"));
+            return self
+                .counters
+                .refuse("people.unknown_camera", format!("people of camera {camera}: not in shop.toml"));
         };
         *last = Some((self.now, t));
         let look = self.plan.look(&people, t, &self.shop.clone().layout);

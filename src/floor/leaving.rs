@@ -3,9 +3,9 @@
 use super::{Floor, Visit};
 use crate::base::time::{MS_US, SECOND_US};
 use crate::base::{BodyId, Cents, Probability, ShopTime, VisitId};
+use crate::carts::ReceiptStatus;
 use crate::carts::policy::Doubt;
 use crate::carts::pricing::Units;
-use crate::carts::ReceiptStatus;
 use crate::events::{Fact, Opening, Outcome};
 
 /// Longest wait for shelves that still ring after somebody left, us.
@@ -40,9 +40,11 @@ impl Floor {
     fn may_close(&self, visit: &Visit) -> Option<ShopTime> {
         if visit.bodies.is_empty() {
             // Tapped and never came in: a second after the opening is over, so that a late passage still counts.
-            let waiting = self.gates.values().flat_map(|gate| &gate.openings).any(|opened| {
-                opened.visit == visit.id && self.now.since(opened.until) < SECOND_US
-            });
+            let waiting = self
+                .gates
+                .values()
+                .flat_map(|gate| &gate.openings)
+                .any(|opened| opened.visit == visit.id && self.now.since(opened.until) < SECOND_US);
             let opened_us = self.now.since(visit.opened);
             let over = !waiting && opened_us > self.options.policy.valid_ms * MS_US + SECOND_US;
             return over.then_some(visit.opened);

@@ -122,7 +122,12 @@ impl Floor {
     }
 
     /// Books as the ledger's entries tell them, oldest first; `last_seq` keeps body and interaction numbers rising.
-    pub fn recover(shop: Arc<Shop>, entries: impl IntoIterator<Item = Entry>, last_seq: u64, next_receipt: u64) -> Books {
+    pub fn recover(
+        shop: Arc<Shop>,
+        entries: impl IntoIterator<Item = Entry>,
+        last_seq: u64,
+        next_receipt: u64,
+    ) -> Books {
         let mut books = Books::new(shop);
         entries.into_iter().for_each(|entry| books.note(&entry));
         books.next_receipt = books.next_receipt.max(next_receipt);
@@ -211,9 +216,7 @@ impl Floor {
     fn note_whereabouts(&mut self) {
         let mut rows = Vec::new();
         for visit in self.books.open_visits() {
-            let at = |body: BodyId| {
-                self.plan.body(body).map(|b| Position { body, floor: round_cm(b.last().floor) })
-            };
+            let at = |body: BodyId| self.plan.body(body).map(|b| Position { body, floor: round_cm(b.last().floor) });
             let positions: Vec<Position> = visit.inside().filter_map(at).collect();
             let known = |p: &Position| visit.bodies[&p.body].last_at.is_some_and(|(_, floor)| floor == p.floor);
             if !positions.is_empty() && !positions.iter().all(known) {
@@ -259,7 +262,8 @@ impl Floor {
             self.counters.count("clock.jumps");
         }
         time.inspect_err(|_| {
-            self.counters.refuse("clock.future_dated", format!("{name} is more than 5 s ahead of its own line; set its clock"));
+            self.counters
+                .refuse("clock.future_dated", format!("{name} is more than 5 s ahead of its own line; set its clock"));
         })
         .ok()
     }

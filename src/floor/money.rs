@@ -25,7 +25,14 @@ impl Floor {
         self.write_receipt(id, number, lines, status, charges);
     }
 
-    fn write_receipt(&mut self, id: VisitId, number: u64, lines: Vec<Line>, status: ReceiptStatus, charge_ids: Vec<ChargeId>) {
+    fn write_receipt(
+        &mut self,
+        id: VisitId,
+        number: u64,
+        lines: Vec<Line>,
+        status: ReceiptStatus,
+        charge_ids: Vec<ChargeId>,
+    ) {
         let visit = &self.books.visits[&id];
         let (total, tax_total) = totals(&lines);
         let (entered_us, left_us) = times(visit);
@@ -66,7 +73,8 @@ impl Floor {
         let Some(receipt) = &visit.receipt else { return };
         // Several receipts, and several answers to charges, of one visit: told apart by what they say.
         let answers = visit.charges.iter().map(|(_, state)| *state as u64 + 1).fold(0, |sum, n| sum * 8 + n);
-        let nth = receipt.cart.revision * 1000 + receipt.charge_ids.len() as u64 * 100 + answers + receipt.status as u64;
+        let nth =
+            receipt.cart.revision * 1000 + receipt.charge_ids.len() as u64 * 100 + answers + receipt.status as u64;
         let data = serde_json::to_value(receipt).expect("a receipt is JSON");
         self.tell(kind, id.to_string(), nth, data);
     }
@@ -237,7 +245,8 @@ impl Floor {
         let taken = visit.units();
         let decided = |(product, quantity): &(ProductId, i64)| {
             let known = taken.iter().find(|unit| unit.product == *product);
-            let price = known.map(|unit| unit.unit_price).or(self.shop.catalogue.get(product).map(|item| item.price))?;
+            let price =
+                known.map(|unit| unit.unit_price).or(self.shop.catalogue.get(product).map(|item| item.price))?;
             (*quantity > 0).then(|| Units {
                 product: product.clone(),
                 unit_price: price,
@@ -269,11 +278,14 @@ impl Floor {
         let total = visit.charges.iter().find(|(c, _)| c.charge_id == charge).map_or(Cents::ZERO, |(c, _)| c.total);
         let Some(receipt) = visit.receipt.clone().filter(|_| amount > Cents::ZERO && amount + refunded <= total) else {
             let left = total - refunded;
-            return self.counters.refuse("refund.refused", format!("charge {charge}: at most {left} can be given back"));
+            return self
+                .counters
+                .refuse("refund.refused", format!("charge {charge}: at most {left} can be given back"));
         };
         let n = visit.refunds.len();
         let refund_id = RefundId::of(id, n as u32);
-        let refund = Refund { refund_id, visit_id: id, charge_id: charge, amount, lines: Vec::new(), reason: reason.clone() };
+        let refund =
+            Refund { refund_id, visit_id: id, charge_id: charge, amount, lines: Vec::new(), reason: reason.clone() };
         self.emit(Some(id), Fact::RefundQueued { refund }, None);
         self.fx.outbox.push(Outgoing::Refund { refund_id, visit: id });
         let mut lines = receipt.cart.lines;

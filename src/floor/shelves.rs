@@ -207,7 +207,8 @@ impl Floor {
         let desk = self.desk.shelves.get_mut(id).expect("listed");
         desk.noted = self.now;
         desk.dirty = false;
-        if plates_g.iter().any(Option::is_some) && self.books.levels.get(id).is_none_or(|(_, known)| *known != plates_g) {
+        if plates_g.iter().any(Option::is_some) && self.books.levels.get(id).is_none_or(|(_, known)| *known != plates_g)
+        {
             self.emit(None, Fact::Levels { shelf: id.clone(), plates_g }, None);
         }
     }
@@ -495,7 +496,10 @@ impl Floor {
         let visit = visit.filter(there);
         let item = product.as_ref().and_then(|product| self.shop.catalogue.get(product));
         let holds = |visit: &&Visit| {
-            count > 0 || product.as_ref().is_some_and(|p| visit.held().iter().any(|h| h.product == *p && h.quantity >= -count))
+            count > 0
+                || product
+                    .as_ref()
+                    .is_some_and(|p| visit.held().iter().any(|h| h.product == *p && h.quantity >= -count))
         };
         let explained = visit.filter(holds).is_some() && item.is_some();
         if !explained {
@@ -513,8 +517,12 @@ impl Floor {
             let levels = desk.scale.levels();
             let known: Vec<f64> = levels.into_iter().flatten().collect();
             let silent = desk.last_arrival.is_some_and(|at| self.now.since(at) > 5 * SECOND_US);
-            let faults: Vec<String> =
-                desk.scale.faults().iter().map(|(plate, fault)| format!("plate {plate} is {fault:?}").to_lowercase()).collect();
+            let faults: Vec<String> = desk
+                .scale
+                .faults()
+                .iter()
+                .map(|(plate, fault)| format!("plate {plate} is {fault:?}").to_lowercase())
+                .collect();
             let fault = match (desk.online, desk.last_arrival, silent) {
                 (false, ..) => Some("offline: check its power and network".to_owned()),
                 (true, None, _) => Some("has not weighed anything yet".to_owned()),

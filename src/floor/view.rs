@@ -78,7 +78,8 @@ impl Floor {
             reasons.push("The shop is closed for new visits.".to_owned());
         }
         if !self.broker_up {
-            reasons.push("The message broker does not answer: shelves and gates are not heard. Check mosquitto.".into());
+            reasons
+                .push("The message broker does not answer: shelves and gates are not heard. Check mosquitto.".into());
         }
         if let Some(since) = self.offline_since {
             let minutes = self.now.since(since) / (60 * SECOND_US);

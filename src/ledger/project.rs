@@ -108,7 +108,9 @@ impl Ledger {
             | Fact::HoldReleased { .. }
             | Fact::Joined { .. }
             | Fact::Left { .. }
-            | Fact::Moved { .. }
+            | Fact::Passed { .. }
+            | Fact::Reviewed { .. }
+            | Fact::Contested { .. }
             | Fact::Claimed { .. }
             | Fact::Doubted { .. }
             | Fact::Loss { .. } => {}

@@ -206,7 +206,12 @@ impl Stage {
                     tap_id: TapId::new(format!("tap-{}", self.taps)),
                     t_us: self.now.0,
                     direction: if out { Direction::Out } else { Direction::In },
-                    credential: Credential { kind: kind.into(), token, brand: Some("visa".into()), last4: Some("4242".into()) },
+                    credential: Credential {
+                        kind: kind.into(),
+                        token,
+                        brand: Some("visa".into()),
+                        last4: Some("4242".into()),
+                    },
                     group_size: 1,
                 }));
             }
@@ -314,7 +319,13 @@ impl Stage {
         };
         let people = self.humans.iter().filter(|(_, human)| human.visible).map(person).collect();
         let camera = CameraId::new("eyes");
-        self.observe(Observation::People(People { camera, boot: "c".into(), seq: self.people_seq, t_us: now.0, people }));
+        self.observe(Observation::People(People {
+            camera,
+            boot: "c".into(),
+            seq: self.people_seq,
+            t_us: now.0,
+            people,
+        }));
     }
 
     fn weigh(&mut self) {
