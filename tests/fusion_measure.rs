@@ -12,6 +12,10 @@ fn figures() {
             println!("{apart_s} s {plates} plates {:?}", measure(kind, Crowd::Pair { apart_s, plates }, 400, 2));
         }
     }
+    for every_s in [1.0, 2.0, 3.0, 5.0] {
+        println!("busy {every_s} s {:?}", measure(DetectorKind::Steps, Crowd::Busy { every_s }, 400, 2));
+        println!("busy {every_s} s {:?}", measure(DetectorKind::Published, Crowd::Busy { every_s }, 400, 2));
+    }
     let bench = SamplesBench::new(60, 3);
     let t = Instant::now();
     let (samples, steps) = bench.run();

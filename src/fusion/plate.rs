@@ -15,6 +15,9 @@ const ABSURD_G: f32 = 100_000.0;
 /// Readings missing for longer than this are a hole: means do not reach across it, microseconds.
 const HOLE_US: i64 = 200_000;
 
+/// A flickering cell does not repeat itself so often by chance.
+const FROZEN_SAMPLES: u32 = 20;
+
 /// How fast noise is learned, seconds.
 const NOISE_S: f64 = 10.0;
 
@@ -179,7 +182,12 @@ impl Plate {
         self.ring[bin.rem_euclid(BINS as i64) as usize] = grams as f32;
         self.last = Some(bin);
 
-        self.liveliness += 0.02 * (f64::from(u8::from(self.value_samples == 0)) - self.liveliness);
+        if self.is_frozen() {
+            return; // neither a movement nor noise can be learned from it
+        }
+        if self.value_samples < FROZEN_SAMPLES {
+            self.liveliness += 0.02 * (f64::from(u8::from(self.value_samples == 0)) - self.liveliness);
+        }
         let Some(level) = self.level else { return };
         if self.moving.is_some() {
             return;
@@ -241,7 +249,7 @@ impl Plate {
 
     /// A cell that used to flicker and now repeats itself is dying, not calm.
     pub fn is_frozen(&self) -> bool {
-        self.liveliness > 0.4 && self.value_samples >= 20
+        self.liveliness > 0.4 && self.value_samples >= FROZEN_SAMPLES
     }
 
     pub fn is_silent(&self, newest_us: i64) -> bool {

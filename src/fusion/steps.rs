@@ -31,9 +31,15 @@ const HELD_BATCHES: usize = 8;
 const CROWDED_US: i64 = 6_000_000;
 /// A change in a hole this long happened while we were not looking, microseconds.
 const GAP_US: i64 = 1_000_000;
+/// Plates ring so long after a touch. Readings at 10 Hz and slower cannot see it: it may fall on the same swing every
+/// time and look like a level. They wait instead, microseconds.
+const RINGING_US: i64 = 2_000_000;
+const BLIND_TO_RINGING_US: i64 = 100_000;
+/// A flickering cell that repeats itself so long is broken, and no movement waits for it, microseconds.
+const FROZEN_US: i64 = 1_000_000;
 /// Somebody leaning presses at least so hard, and either this slowly or on so many plates at once.
 const LEAN_G: f64 = 25.0;
-const LEAN_US: i64 = 550_000;
+const LEAN_US: i64 = 350_000;
 const LEAN_PLATES: usize = 5;
 /// Steps on plates that settle later than this after each other are journalled apart; a drift of this many grams too.
 const CALM_G: f64 = 3.0;
@@ -244,8 +250,13 @@ impl ShelfScale {
         (ms * 1_000 / self.bin_us()).max(least)
     }
 
+    /// Bins that must be calm. Slow scales need some too, lest two readings of a swing agree by luck: five, or 2.5 s.
+    fn calm_bins(&self) -> i64 {
+        self.bins(self.options.calm_ms, (2_500_000 / self.bin_us()).clamp(3, 5))
+    }
+
     fn judge(&mut self, slice_s: f64, events: &mut Vec<StepEvent>) {
-        let calm_bins = self.bins(self.options.calm_ms, 3);
+        let calm_bins = self.calm_bins();
         self.look(calm_bins);
         let mut calmer = self.first_levels();
         self.notice_small_departures(calm_bins);
@@ -286,7 +297,7 @@ impl ShelfScale {
         let newest_us = self.newest_us;
         for (plate, window) in self.plates.iter_mut().zip(&mut self.windows) {
             *window = plate.last.and_then(|last| plate.window(last, calm_bins));
-            if plate.is_silent(newest_us) {
+            if plate.is_silent(newest_us) || (plate.is_frozen() && plate.same_us() > FROZEN_US) {
                 // Nothing can be said of it; its level waits for its return.
                 plate.moving = None;
                 *window = None;
@@ -343,6 +354,12 @@ impl ShelfScale {
     fn is_calm(&self, i: usize, calm_bins: i64) -> bool {
         let plate = &self.plates[i];
         let (Some(window), false) = (self.windows[i], plate.is_frozen()) else { return false };
+        if self.bin_us() >= BLIND_TO_RINGING_US
+            && let (Some(began), Some(last)) = (plate.moving, plate.last)
+            && (last - began - calm_bins) * self.bin_us() < RINGING_US
+        {
+            return false;
+        }
         let sigma_of_half_g = plate.sigma_of_mean_g(calm_bins / 2);
         if window.std_g <= self.options.calm_g.max(2.5 * plate.sigma_g)
             && window.trend_g.abs() <= (4.0 * sigma_of_half_g).max(1.5)
@@ -479,7 +496,11 @@ impl ShelfScale {
         if short >= 2 && !(agrees(off(end, half)) && agrees(off(end - half, half))) {
             return false;
         }
-        delta_g < 0.0 || short < 2 || agrees(off(end - short, half))
+        if delta_g < 0.0 || short < 2 {
+            return true;
+        }
+        // A push before a take is 10-30 g and lasts up to half a second.
+        agrees(off(end - short, half)) && (delta_g > 40.0 || agrees(off(end - short - half, half)))
     }
 
     fn withdraw_orphans(&mut self, events: &mut Vec<StepEvent>) {
@@ -529,7 +550,7 @@ impl ShelfScale {
 
     /// The steps between the levels before a movement and the calm means now, in order of time.
     fn compare(&self, from: usize, to: usize) -> Vec<Step> {
-        let calm_bins = self.bins(self.options.calm_ms, 3);
+        let calm_bins = self.calm_bins();
         let (lo, hi) = self.widened(from, to);
         let change: Vec<f64> = (0..self.plates.len())
             .map(|i| match (self.plates[i].level, self.windows[i]) {
@@ -573,7 +594,7 @@ impl ShelfScale {
         let after: Vec<f64> = before.iter().zip(&change[first..=last]).map(|(level, g)| level + g).collect();
         let rules = Rules {
             bin_s: self.bin_us() as f64 * 1e-6,
-            apart_bins: self.bins(self.options.apart_ms, 2) as usize,
+            apart_bins: self.bins(self.options.apart_ms, 4) as usize,
             step_g: self.options.step_g,
         };
         let pieces = segment::pieces(&rows, &before, &after, &rules);
@@ -581,7 +602,7 @@ impl ShelfScale {
             return;
         }
         for piece in &pieces {
-            let (earliest, latest, gap) = self.interval(&rows, piece, begin);
+            let (earliest, latest, gap) = self.interval((first, last), &rows, piece, begin);
             for (low, high) in valleys(piece) {
                 let mut profile_g = vec![0.0; self.plates.len()];
                 for i in low..=high {
@@ -596,7 +617,13 @@ impl ShelfScale {
     }
 
     /// From when to when a change went on, and whether we were not looking meanwhile.
-    fn interval(&self, rows: &[Vec<f32>], piece: &segment::Piece, begin: i64) -> (ShopTime, ShopTime, bool) {
+    fn interval(
+        &self,
+        (first_plate, last_plate): (usize, usize),
+        rows: &[Vec<f32>],
+        piece: &segment::Piece,
+        begin: i64,
+    ) -> (ShopTime, ShopTime, bool) {
         let delta_g = piece.delta_g();
         let bins = rows.first().map_or(0, Vec::len);
         // Share of the change that is done in a bin, over the plates that were read.
@@ -636,14 +663,17 @@ impl ShelfScale {
         let (mut earliest, latest) =
             (self.time(begin + first as i64), self.time(begin + (last as i64).max(first as i64 + 1)));
         let unseen = blind * self.bin_us() >= GAP_US;
-        let restored = self.plates.iter().any(|plate| plate.restored && plate.moving.is_some());
+        let plates = &self.plates[first_plate..=last_plate];
+        let restored = plates.iter().any(|plate| plate.restored && plate.moving.is_some());
         let from_the_start = rows.iter().all(|row| row[..piece.at.min(bins)].iter().all(|grams| grams.is_nan()));
         let gap = unseen || (restored && from_the_start);
-        if restored
-            && from_the_start
-            && let Some(seen) = self.restored_at
-        {
-            earliest = earliest.min(seen);
+        if from_the_start {
+            // A hole longer than we remember, or a restart.
+            let began = plates.iter().filter_map(|plate| plate.moving).min();
+            earliest = began.map_or(earliest, |began| earliest.min(self.time(began)));
+            if let (true, Some(seen)) = (restored, self.restored_at) {
+                earliest = earliest.min(seen);
+            }
         }
         (earliest, latest, gap)
     }
