@@ -6,6 +6,8 @@
 //! Everything is checked here, at the door (`wire`, `card`); behind it nobody checks again. Bad input is a counted,
 //! named refusal and stops nothing.
 
+pub mod camera; // RTSP, USB and files -> frames
+
 use crate::base::Ack;
 use crate::events::Stamped;
 
