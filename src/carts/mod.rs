@@ -2,6 +2,9 @@
 
 pub mod bill;
 pub mod cart;
+pub mod policy;
+pub mod pricing;
 
 pub use bill::{Charge, ChargeLine, ChargeState, Receipt, ReceiptStatus, Refund};
 pub use cart::{Cart, CartState, Line, Payer};
+pub use policy::PolicyOptions;

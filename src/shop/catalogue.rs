@@ -30,10 +30,12 @@ pub struct Product {
 #[derive(Clone, Debug, Default)]
 pub struct Catalogue {
     products: BTreeMap<ProductId, Product>,
+    tax_classes: BTreeMap<String, TaxClass>,
 }
 
 impl Catalogue {
     pub fn insert(&mut self, product: Product) {
+        self.tax_classes.entry(product.tax.name.clone()).or_insert_with(|| product.tax.clone());
         self.products.insert(product.id.clone(), product);
     }
 
@@ -43,6 +45,20 @@ impl Catalogue {
 
     pub fn iter(&self) -> impl Iterator<Item = &Product> {
         self.products.values()
+    }
+
+    /// Makes a tax class known that no product may use yet.
+    pub fn insert_tax_class(&mut self, class: TaxClass) {
+        self.tax_classes.insert(class.name.clone(), class);
+    }
+
+    /// By the name upstream and catalogue.csv know it by.
+    pub fn tax_class(&self, name: &str) -> Option<&TaxClass> {
+        self.tax_classes.get(name)
+    }
+
+    pub fn tax_classes(&self) -> impl Iterator<Item = &TaxClass> {
+        self.tax_classes.values()
     }
 
     pub fn len(&self) -> usize {

@@ -1,5 +1,6 @@
 //! Where things stand: floor, zones, gates, bays -> shelves -> plates, cameras. Metres in the shop frame.
 
+use super::lens::Lens;
 use crate::base::geometry::{Line, within};
 use crate::base::{BayId, CameraId, GateId, PlateNo, Point2, Point3, ShelfId};
 use std::collections::BTreeMap;
@@ -15,6 +16,8 @@ pub struct Layout {
     pub bays: BTreeMap<BayId, Bay>,
     pub shelves: BTreeMap<ShelfId, Shelf>,
     pub cameras: BTreeMap<CameraId, Camera>,
+    /// Lenses of the cameras described by intrinsics and pose; the others' pictures are straight already.
+    pub lenses: BTreeMap<CameraId, Lens>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,6 +117,14 @@ impl Shelf {
 impl Layout {
     pub fn is_inside(&self, p: Point2) -> bool {
         within(&self.outline, p)
+    }
+
+    /// Whether somebody standing here may just have come in: outside the floor, or within a metre of a gate or exit line.
+    pub fn is_doorway(&self, p: Point2) -> bool {
+        let near = |line: &Line| line.distance(p) <= 1.0;
+        (!self.outline.is_empty() && !self.is_inside(p))
+            || self.gates.values().any(|gate| near(&gate.line))
+            || self.exit_lines.iter().any(near)
     }
 
     pub fn in_zone(&self, kind: ZoneKind, p: Point2) -> bool {

@@ -2,13 +2,32 @@
 //!
 //! Everything here is configuration; what changes while people shop (levels, live stock) is the floor's.
 
-pub mod catalogue;
+mod cameras; //       shop.toml: cameras
+pub mod card; //      what may be a card's number
+pub mod catalogue; // products
+mod checks; //        does the floor plan make sense
+mod fields; //        TOML, key by key
+mod floor_plan; //    shop.toml
+mod furniture; //     shop.toml: bays, shelves, plates
+pub mod gtin; //      check digits
 pub mod layout;
+pub mod lens; //      distortion
+pub mod money; //     amounts as people write them
 pub mod planogram;
+pub mod pose; //      frames within frames
+pub mod problems;
+pub mod read; //      the three files -> Shop
+mod rows; //          CSV, row by row
+mod stock; //         catalogue.csv, planogram.csv
+mod write; //         Shop -> the three files
 
 pub use catalogue::{Catalogue, Product, TaxClass};
 pub use layout::{Bay, Camera, CameraKind, Gate, GateDirection, Layout, Plate, Shelf, Zone, ZoneKind};
+pub use lens::Lens;
 pub use planogram::Planogram;
+pub use problems::{Problem, Severity};
+pub use read::ShopPaths;
+pub use stock::default_tolerance_g;
 
 use crate::base::ShopId;
 

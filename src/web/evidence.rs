@@ -103,7 +103,9 @@ fn sentence(fact: &Fact, shop: &Shop) -> String {
         Fact::HoldReleased { why, .. } => format!("The money kept ready was released: {why}."),
         Fact::Joined { body } => format!("Body {body} joined."),
         Fact::Left { body } => format!("Body {body} left."),
-        Fact::Moved { body, .. } => format!("Body {body} turned out to belong to another visit."),
+        Fact::Passed { gate, .. } => format!("The beam of {gate} counted somebody."),
+        Fact::Reviewed { .. } => "Staff decided what is on the receipt.".to_owned(),
+        Fact::Contested { .. } => "The customer contests the receipt.".to_owned(),
         Fact::Levels { shelf, .. } => format!("The levels of shelf {shelf} were noted."),
         Fact::Whereabouts => "Where the visit's bodies are was noted.".to_owned(),
         Fact::Claimed { shelf, how, delta_g, model, claims, .. } => {

@@ -1,0 +1,272 @@
+//! The floor plan with everybody on it. Deterministic: same people messages, same bodies.
+
+use super::body::{Body, Sighting};
+use crate::base::{BodyId, CameraId, Point2, ShopTime};
+use crate::events::{People, Person};
+use crate::shop::{Camera, Layout};
+use std::collections::BTreeMap;
+
+/// How far a sighting may lie from where its body is expected, metres, plus [`RUN_M_S`] for each second unseen.
+/// 0.7 m: two people side by side stand about that far apart, and camera noise is 0.05-0.10 m.
+const GATE_M: f64 = 0.7;
+const RUN_M_S: f64 = 2.0;
+/// Beyond this a track that goes on under the same number is somebody else, metres a sighting.
+const JUMP_M: f64 = 1.5;
+/// A lost body's reach stops growing after this, s.
+const BRIDGE_S: f64 = 5.0;
+/// A body unseen for longer than this is nobody's any more, s. A restarted daemon finds people again within it.
+const LOST_S: f64 = 60.0;
+/// Where people come in, a new track is a new person unless its body was seen this lately, s.
+const DOORWAY_BRIDGE_S: f64 = 1.0;
+/// Two lost bodies this close to equally good, metres: which of them came back is a guess.
+const AMBIGUOUS_M: f64 = 1.0;
+/// A camera's track number may be reused after this, us.
+const TRACK_REUSE_US: i64 = 60_000_000;
+
+#[derive(Clone, Debug, Default)]
+pub struct Plan {
+    bodies: BTreeMap<BodyId, Body>,
+    by_track: BTreeMap<(CameraId, String), BodyId>,
+    next: u64,
+    /// Tracks that jumped further than a person can.
+    pub broken_tracks: u64,
+}
+
+/// What one look did to the plan.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Look {
+    /// Bodies first seen in this look.
+    pub born: Vec<BodyId>,
+    /// Bodies found again after more than a second, where another lost body would have done nearly as well.
+    pub ambiguous: Vec<(BodyId, BodyId)>,
+    /// Bodies seen in this look with where they were before (first sightings: the same place).
+    pub moved: Vec<(BodyId, Point2, Point2)>,
+}
+
+impl Plan {
+    /// Bodies are numbered from `next` on; numbers are never reused within a ledger.
+    pub fn numbered_from(next: u64) -> Plan {
+        Plan { next, ..Plan::default() }
+    }
+
+    pub fn bodies(&self) -> impl Iterator<Item = &Body> {
+        self.bodies.values()
+    }
+
+    pub fn body(&self, id: BodyId) -> Option<&Body> {
+        self.bodies.get(&id)
+    }
+
+    /// A body that no camera has seen, put where it must be: a beam counted a passage and nobody was in view.
+    pub fn imagine(&mut self, t: ShopTime, floor: Point2) -> BodyId {
+        self.bear(Sighting { t, floor, head: None, hands: Vec::new() })
+    }
+
+    /// Puts a body back where the journal last knew it.
+    pub fn restore(&mut self, id: BodyId, t: ShopTime, floor: Point2) {
+        self.next = self.next.max(id.0 + 1);
+        self.bodies.insert(id, Body::born(id, Sighting { t, floor, head: None, hands: Vec::new() }));
+    }
+
+    fn bear(&mut self, sighting: Sighting) -> BodyId {
+        let id = BodyId(self.next);
+        self.next += 1;
+        self.bodies.insert(id, Body::born(id, sighting));
+        id
+    }
+
+    pub fn forget(&mut self, id: BodyId) {
+        self.bodies.remove(&id);
+        self.by_track.retain(|_, body| *body != id);
+    }
+
+    /// Takes `new`'s tracks and last sighting over into `old`: they are the same human.
+    pub fn merge(&mut self, old: BodyId, new: BodyId) {
+        let Some(gone) = self.bodies.remove(&new) else { return };
+        for body in self.by_track.values_mut().filter(|body| **body == new) {
+            *body = old;
+        }
+        if let Some(kept) = self.bodies.get_mut(&old) {
+            let from = gone.born.t;
+            gone.during(from, gone.last().t).for_each(|sighting| kept.see(sighting.clone()));
+            kept.tracks.extend(gone.tracks);
+        }
+    }
+
+    /// Takes in one camera's look at time `t` (shop time).
+    pub fn look(&mut self, people: &People, t: ShopTime, layout: &Layout) -> Look {
+        let camera = layout.cameras.get(&people.camera);
+        let mut seen: Vec<(&Person, Sighting)> = people
+            .people
+            .iter()
+            .filter_map(|person| {
+                let floor = person.floor.or_else(|| floor_of_box(camera?, person.bounds?))?;
+                Some((person, Sighting { t, floor, head: person.head, hands: person.hands.clone() }))
+            })
+            .collect();
+        let mut look = Look::default();
+        let mut taken: Vec<BodyId> = Vec::new();
+
+        // Known tracks first: the camera followed them itself, as long as they did not jump.
+        seen.retain(|(person, sighting)| {
+            let key = (people.camera.clone(), person.track.clone());
+            let Some(&id) = self.by_track.get(&key) else { return true };
+            let Some(body) = self.bodies.get_mut(&id) else { return true };
+            let last_here = body.tracks.get(&people.camera).map_or(body.last().t, |(_, at)| *at);
+            let gap_us = t.since(last_here);
+            let reach = JUMP_M + RUN_M_S * (gap_us as f64 / 1e6).clamp(0.0, BRIDGE_S);
+            let before = body.last().floor;
+            if gap_us > TRACK_REUSE_US || taken.contains(&id) || before.distance(sighting.floor) > reach {
+                self.broken_tracks += 1;
+                self.by_track.remove(&key);
+                return true;
+            }
+            body.see(sighting.clone());
+            body.tracks.insert(people.camera.clone(), (person.track.clone(), t));
+            taken.push(id);
+            look.moved.push((id, before, sighting.floor));
+            false
+        });
+
+        // New or broken tracks: nearest expected body first, each body once a look.
+        let mut pairs: Vec<(f64, usize, BodyId)> = Vec::new();
+        for (i, (_, sighting)) in seen.iter().enumerate() {
+            let patience_s = if layout.is_doorway(sighting.floor) { DOORWAY_BRIDGE_S } else { LOST_S };
+            for body in self.bodies.values().filter(|body| !taken.contains(&body.id)) {
+                let unseen_s = t.secs_since(body.last().t).max(0.0);
+                if unseen_s > patience_s {
+                    continue;
+                }
+                let (vx, vy) = body.velocity();
+                let coast = unseen_s.min(1.0);
+                let at = body.last().floor;
+                let expected = Point2::new(at.x + vx * coast, at.y + vy * coast);
+                let distance = expected.distance(sighting.floor).min(at.distance(sighting.floor));
+                if distance <= GATE_M + RUN_M_S * unseen_s.min(BRIDGE_S) {
+                    pairs.push((distance, i, body.id));
+                }
+            }
+        }
+        pairs.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)).then(a.2.cmp(&b.2)));
+        let mut matched: BTreeMap<usize, BodyId> = BTreeMap::new();
+        for &(distance, i, id) in &pairs {
+            if !matched.contains_key(&i) && !taken.contains(&id) {
+                matched.insert(i, id);
+                let lost = |id: BodyId| t.secs_since(self.bodies[&id].last().t) > 1.0;
+                let rival = pairs.iter().find(|(d, j, other)| {
+                    *j == i && *other != id && !taken.contains(other) && lost(*other) && d - distance < AMBIGUOUS_M
+                });
+                if let (true, Some((_, _, other))) = (lost(id), rival) {
+                    look.ambiguous.push((id, *other));
+                }
+                taken.push(id);
+            }
+        }
+        for (i, (person, sighting)) in seen.into_iter().enumerate() {
+            let floor = sighting.floor;
+            let id = match matched.get(&i) {
+                Some(&id) => {
+                    let body = self.bodies.get_mut(&id).expect("matched bodies live");
+                    look.moved.push((id, body.last().floor, floor));
+                    body.see(sighting);
+                    id
+                }
+                None => {
+                    let id = self.bear(sighting);
+                    look.born.push(id);
+                    look.moved.push((id, floor, floor));
+                    id
+                }
+            };
+            let body = self.bodies.get_mut(&id).expect("just seen");
+            if let Some((old, _)) = body.tracks.insert(people.camera.clone(), (person.track.clone(), t)) {
+                self.by_track.remove(&(people.camera.clone(), old));
+            }
+            self.by_track.insert((people.camera.clone(), person.track.clone()), id);
+        }
+        look
+    }
+}
+
+/// Where the middle of a box's lower edge stands on the floor (z = 0), through the camera's 3x4 projection.
+///
+/// `bounds` are x, y, width, height in fractions of the picture.
+pub fn floor_of_box(camera: &Camera, bounds: [f64; 4]) -> Option<Point2> {
+    let p = camera.projection?;
+    let (width, height) = camera.size;
+    let u = (bounds[0] + bounds[2] / 2.0) * f64::from(width);
+    let v = (bounds[1] + bounds[3]) * f64::from(height);
+    // On z = 0: (P0 - u P2) . (x, y, 1) = 0 and (P1 - v P2) . (x, y, 1) = 0, with columns 0, 1 and 3 of P.
+    let row = |a: [f64; 4], k: f64| [a[0] - k * p[2][0], a[1] - k * p[2][1], a[3] - k * p[2][3]];
+    let (a, b) = (row(p[0], u), row(p[1], v));
+    let det = a[0] * b[1] - a[1] * b[0];
+    (det.abs() > 1e-12).then(|| Point2::new((a[1] * b[2] - a[2] * b[1]) / det, (a[2] * b[0] - a[0] * b[2]) / det))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::shop::CameraKind;
+
+    fn look(camera: &str, people: &[(&str, f64, f64)]) -> People {
+        let people = people.iter().map(|(track, x, y)| Person {
+            track: (*track).into(),
+            confidence: 0.9,
+            floor: Some(Point2::new(*x, *y)),
+            ..Person::default()
+        });
+        People { camera: CameraId::new(camera), boot: "c1".into(), seq: 0, t_us: 0, people: people.collect() }
+    }
+
+    /// Plays looks 100 ms apart and returns how many bodies there are at the end.
+    fn bodies_after(looks: &[People]) -> usize {
+        let mut plan = Plan::default();
+        for (i, people) in looks.iter().enumerate() {
+            plan.look(people, ShopTime(i as i64 * 100_000), &Layout::default());
+        }
+        plan.bodies().count()
+    }
+
+    #[test]
+    fn one_human_is_one_body() {
+        let rows: &[(&str, Vec<People>, usize)] = &[
+            ("two cameras see the same person", vec![look("a", &[("1", 1.0, 1.0)]), look("b", &[("9", 1.2, 1.1)])], 1),
+            ("two people of one camera", vec![look("a", &[("1", 1.0, 1.0), ("2", 1.5, 1.0)])], 2),
+            ("the track breaks", vec![look("a", &[("1", 1.0, 1.0)]), look("a", &[("2", 1.1, 1.0)])], 1),
+            (
+                "the number jumps to somebody far off",
+                vec![look("a", &[("1", 1.0, 1.0)]), look("a", &[("1", 5.0, 1.0)])],
+                2,
+            ),
+            ("nobody", vec![look("a", &[])], 0),
+        ];
+        for (story, looks, bodies) in rows {
+            assert_eq!(bodies_after(looks), *bodies, "{story}");
+        }
+    }
+
+    #[test]
+    fn two_swapped_numbers_stay_two_bodies_where_they_were() {
+        let mut plan = Plan::default();
+        plan.look(&look("a", &[("1", 1.0, 1.0), ("2", 4.0, 1.0)]), ShopTime(0), &Layout::default());
+        let first: Vec<_> = plan.bodies().map(|b| (b.id, b.last().floor.x)).collect();
+        plan.look(&look("a", &[("2", 1.0, 1.0), ("1", 4.0, 1.0)]), ShopTime(100_000), &Layout::default());
+        let second: Vec<_> = plan.bodies().map(|b| (b.id, b.last().floor.x)).collect();
+        assert_eq!(first, second);
+    }
+
+    #[test]
+    fn a_box_stands_where_the_projection_says() {
+        // Ceiling camera at (3, 2, 5) looking straight down, 300 px focal length: u = 320 + 300 (x - 3) / (5 - z).
+        let camera = Camera {
+            id: CameraId::new("top"),
+            kind: CameraKind::People,
+            covers: Vec::new(),
+            projection: Some([[300.0, 0.0, -320.0, 700.0], [0.0, -300.0, -240.0, 1800.0], [0.0, 0.0, -1.0, 5.0]]),
+            size: (640, 480),
+        };
+        let (u, v) = (320.0 + 300.0 * 1.0 / 5.0, 240.0 - 300.0 * 0.5 / 5.0);
+        let at = floor_of_box(&camera, [(u - 10.0) / 640.0, (v - 50.0) / 480.0, 20.0 / 640.0, 50.0 / 480.0]).unwrap();
+        assert!((at.x - 4.0).abs() < 1e-9 && (at.y - 2.5).abs() < 1e-9, "{at:?}");
+    }
+}
