@@ -6,17 +6,19 @@ mod cameras; //       shop.toml: cameras
 pub mod card; //      what may be a card's number
 pub mod catalogue; // products
 mod checks; //        does the floor plan make sense
-mod fields; //        TOML, key by key
+pub(crate) mod fields; // TOML, key by key
 mod floor_plan; //    shop.toml
 mod furniture; //     shop.toml: bays, shelves, plates
 pub mod gtin; //      check digits
 pub mod layout;
 pub mod lens; //      distortion
 pub mod money; //     amounts as people write them
+pub mod nanostore; // importer of one shop's published tables
 pub mod planogram;
 pub mod pose; //      frames within frames
 pub mod problems;
 pub mod read; //      the three files -> Shop
+mod room; //          a room around shelves nobody measured the room of
 mod rows; //          CSV, row by row
 mod stock; //         catalogue.csv, planogram.csv
 mod write; //         Shop -> the three files
