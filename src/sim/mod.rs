@@ -1,1 +1,3 @@
 //! A synthetic shop: shoppers, shelves, gates, cameras, upstream, truth.
+
+pub mod upstream;
