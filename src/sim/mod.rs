@@ -2,3 +2,4 @@
 
 #[cfg(feature = "cameras")]
 pub mod eyes;
+pub mod upstream;
