@@ -179,10 +179,16 @@ impl Live {
     }
 }
 
-/// One MQTT connection and the task that keeps it.
+/// One MQTT connection and the task that keeps it. Dropped without [`Link::close`] it is cut, and the will is read.
 struct Link {
     client: AsyncClient,
     task: JoinHandle<()>,
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
 }
 
 type Ears = (mpsc::Sender<Heard>, Vec<String>);
@@ -218,13 +224,10 @@ impl Link {
         }
     }
 
-    async fn close(self) {
+    async fn close(mut self) {
         let _ = self.client.disconnect().await;
         // A connection that is already gone has nothing to say goodbye to.
-        let mut task = self.task;
-        if tokio::time::timeout(Duration::from_secs(2), &mut task).await.is_err() {
-            task.abort();
-        }
+        let _ = tokio::time::timeout(Duration::from_secs(2), &mut self.task).await;
     }
 }
 

@@ -8,6 +8,7 @@
 //!
 //! Nothing here knows how the daemon explains what it sees; it only ever speaks to it over the wire.
 
+pub mod broker;
 pub mod chance;
 pub mod live;
 pub mod people;
