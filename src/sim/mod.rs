@@ -10,6 +10,8 @@
 
 pub mod broker;
 pub mod chance;
+#[cfg(feature = "cameras")]
+pub mod eyes;
 pub mod live;
 pub mod people;
 pub mod person;
