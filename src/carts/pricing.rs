@@ -22,7 +22,8 @@ pub fn line(units: &Units, product: &Product, tax_included: bool, second_price: 
     let tax = net.tax(product.tax.rate_bp, tax_included);
     let deposit = product.deposit.times(units.quantity);
     let total = if tax_included { net + deposit } else { net + tax + deposit };
-    let line_id = if second_price { format!("{}@{}", units.product, units.unit_price.0) } else { units.product.to_string() };
+    let line_id =
+        if second_price { format!("{}@{}", units.product, units.unit_price.0) } else { units.product.to_string() };
     Line {
         line_id,
         product: units.product.clone(),
@@ -117,7 +118,11 @@ mod tests {
     fn a_line_has_tax_inside_or_on_top_and_its_deposit() {
         for (included, tax, total) in [(true, 38, 288), (false, 45, 333)] {
             let line = line(&units(2), &cola(), included, false);
-            assert_eq!((line.tax, line.deposit, line.total), (Cents(tax), Cents(50), Cents(total)), "included: {included}");
+            assert_eq!(
+                (line.tax, line.deposit, line.total),
+                (Cents(tax), Cents(50), Cents(total)),
+                "included: {included}"
+            );
         }
     }
 

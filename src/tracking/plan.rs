@@ -211,7 +211,11 @@ mod tests {
             ("two cameras see the same person", vec![look("a", &[("1", 1.0, 1.0)]), look("b", &[("9", 1.2, 1.1)])], 1),
             ("two people of one camera", vec![look("a", &[("1", 1.0, 1.0), ("2", 1.5, 1.0)])], 2),
             ("the track breaks", vec![look("a", &[("1", 1.0, 1.0)]), look("a", &[("2", 1.1, 1.0)])], 1),
-            ("the number jumps to somebody far off", vec![look("a", &[("1", 1.0, 1.0)]), look("a", &[("1", 5.0, 1.0)])], 2),
+            (
+                "the number jumps to somebody far off",
+                vec![look("a", &[("1", 1.0, 1.0)]), look("a", &[("1", 5.0, 1.0)])],
+                2,
+            ),
             ("nobody", vec![look("a", &[])], 0),
         ];
         for (story, looks, bodies) in rows {
