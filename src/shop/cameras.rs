@@ -25,29 +25,31 @@ pub fn read_camera(camera: &Fields<'_>, id: &CameraId) -> Option<(Camera, Option
         None => None,
     };
     let covers = camera.need_polygon("covers");
+    let size = if camera.has("size") { size(camera, id) } else { Some((0, 0)) };
     let (projection, lens) = view(camera, id)?;
-    let sees_pictures = !matches!(kind, Some(CameraKind::People) | None);
-    if sees_pictures && projection.is_none() {
+    if projection.is_none() && !matches!(kind, Some(CameraKind::People) | None) {
         camera
             .error("kind", format!("camera {id} does not say where its pixels are on the floor"))
             .try_this("give a 3x4 `projection`, or `intrinsics` and `pose`");
         return None;
     }
-    let size = match camera.has("size") || projection.is_some() {
-        true => {
-            let size = camera.need_size::<2>("size")?;
-            if size.iter().any(|side| side.fract() != 0.0 || *side > 16_384.0) {
-                camera.error("size", format!("`size` of camera {id} is not width and height in whole pixels"));
-                return None;
-            }
-            (size[0] as u32, size[1] as u32)
-        }
-        false => {
-            let _ = camera.numbers::<2>("size");
-            (0, 0)
-        }
-    };
+    if projection.is_some() && !camera.has("size") {
+        camera
+            .error("projection", format!("camera {id} has no `size`"))
+            .try_this("give width and height of the picture that its pixels are counted in");
+    }
+    let size = size?;
     Some((Camera { id: id.clone(), kind: kind?, covers: covers?, projection, size }, lens))
+}
+
+/// Whole pixels; 16384 is four times what any camera sends.
+fn size(camera: &Fields<'_>, id: &CameraId) -> Option<(u32, u32)> {
+    let [width, height] = camera.need_size::<2>("size")?;
+    if [width, height].iter().any(|side| side.fract() != 0.0 || *side > 16_384.0) {
+        camera.error("size", format!("`size` of camera {id} is not width and height in whole pixels"));
+        return None;
+    }
+    Some((width as u32, height as u32))
 }
 
 fn rtsp(camera: &Fields<'_>, id: &CameraId) -> Option<CameraKind> {

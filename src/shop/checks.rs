@@ -46,17 +46,18 @@ fn polygon(points: &[Point2], name: &str, at: Option<usize>, problems: &mut Prob
     if points.len() < 3 {
         return false; // said when it was read
     }
-    if area(points).abs() < 1e-6 {
-        problems.error(at, format!("{name} has no area")).try_this("its points lie on one line");
-        return false;
-    }
     let n = points.len();
     let edge = |i: usize| (points[i], points[(i + 1) % n]);
     let crosses = (0..n).any(|i| (i + 2..n).any(|j| (j + 1) % n != i && segments_cross(edge(i), edge(j))));
     if crosses {
         problems.error(at, format!("{name} crosses itself")).try_this("list its corners in order, once around");
+        return false;
     }
-    !crosses
+    if area(points).abs() < 1e-6 {
+        problems.error(at, format!("{name} has no area")).try_this("its points lie on one line");
+        return false;
+    }
+    true
 }
 
 /// Twice signed: positive when the corners run counter-clockwise.

@@ -134,7 +134,7 @@ fn currency(file: &Fields<'_>) -> Option<String> {
 fn timezone(file: &Fields<'_>) -> Option<String> {
     let name = file.need_text("timezone")?;
     let known = jiff::tz::db();
-    if known.get(&name).is_ok() {
+    if name == "UTC" || known.get(&name).is_ok() {
         return Some(name);
     }
     let names: Vec<String> = known.available().map(|known| known.to_string()).collect();

@@ -44,7 +44,7 @@ const PLATE_SLACK_M: f64 = 0.01;
 
 /// `plates = { count = 12, width = 0.1016, depth = 0.4064 }`: side by side from the shelf's origin.
 fn plate_row(shelf: &Fields<'_>, id: &ShelfId, size: Option<[f64; 2]>) -> Option<Vec<Point3>> {
-    let row = shelf.table("plates", &format!("the plates of shelf {id}"))?;
+    let row = shelf.table("plates", &format!("the row of plates of shelf {id}"))?;
     let count = row.need_whole("count", 1..=i64::from(PlateNo::MAX));
     let (width, depth) = (row.need_number("width"), row.need_number("depth"));
     row.finish();

@@ -13,10 +13,12 @@ pub mod gtin; //      check digits
 pub mod layout;
 pub mod lens; //      distortion
 pub mod money; //     amounts as people write them
+pub mod nanostore; // importer of one shop's published tables
 pub mod planogram;
 pub mod pose; //      frames within frames
 pub mod problems;
 pub mod read; //      the three files -> Shop
+mod room; //          a room around shelves nobody measured the room of
 mod rows; //          CSV, row by row
 mod stock; //         catalogue.csv, planogram.csv
 mod write; //         Shop -> the three files

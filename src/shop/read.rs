@@ -57,7 +57,10 @@ impl Shop {
         let stock = stock::read_catalogue(catalogue, &plan.currency, &plan.taxes, &mut in_catalogue);
         let mut in_planogram = Problems::of(PLANOGRAM_FILE);
         let planogram = stock::read_planogram(planogram, &plan.layout, &plan.lines, &stock, &mut in_planogram);
-        stock::check_used(&planogram, &stock, &mut in_catalogue, &in_planogram);
+        // Only said when the files it is judged by are right themselves.
+        if !document.problems().has_errors() && !in_planogram.has_errors() {
+            stock::check_used(&planogram, &stock, &mut in_catalogue);
+        }
 
         let problems: Vec<Problem> = [document.into_problems(), in_planogram, in_catalogue]
             .into_iter()

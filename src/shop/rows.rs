@@ -111,13 +111,14 @@ fn read_header(
         problems.error(line, "columns are separated by semicolons").try_this("save the file with commas");
         return None;
     }
-    let mut found = Vec::new();
+    let (mut found, mut all_known) = (Vec::new(), true);
     for name in record {
         let column = known().find(|column| column.eq_ignore_ascii_case(name));
         if column.is_some() && found.contains(&column) {
             problems.error(line, format!("column {} is there twice", shown(name)));
         }
         if column.is_none() {
+            all_known = false;
             let problem = problems.error(line, format!("unknown column `{}`", shown(name)));
             match nearest(name, known()) {
                 Some(near) => problem.try_this(format!("did you mean `{near}`?")),
@@ -133,7 +134,8 @@ fn read_header(
             .try_this(format!("the first line names columns: {}", columns.required.join(",")));
         return None;
     }
-    Some(found)
+    // A misspelt column would read as empty on every line.
+    all_known.then_some(found)
 }
 
 #[cfg(test)]

@@ -24,6 +24,8 @@ pub const PLANOGRAM: Columns = Columns { required: &["shelf", "plate", "product"
 pub struct Stock {
     pub catalogue: Catalogue,
     pub mentioned: BTreeMap<ProductId, usize>,
+    /// Those whose weight is left empty: fine, unless they stand on a scale.
+    pub unweighed: BTreeSet<ProductId>,
 }
 
 /// What a package's weight may be off by when the catalogue does not say: 5 %, at least 1 g. Measured catalogue
@@ -51,10 +53,14 @@ pub fn read_catalogue(
                 continue;
             }
             stock.mentioned.insert(id.clone(), row.line);
+            if row.get("weight_g").is_empty() {
+                stock.unweighed.insert(id.clone());
+            }
         }
-        match row.get("price").contains('.') {
-            true => decimals += 1,
-            false => whole_prices.push(row.line),
+        match row.get("price") {
+            price if price.contains('.') => decimals += 1,
+            price if price.parse::<u64>().is_ok() => whole_prices.push(row.line),
+            _ => {}
         }
         if let Some(product) = read_product(&row, id, currency, taxes, problems) {
             stock.catalogue.insert(product);
@@ -253,8 +259,7 @@ pub fn read_planogram(
             known.cloned()
         });
         let (Some((shelf, plates)), Some(product)) = (place, product) else { continue };
-        let weight_g = stock.catalogue.get(&product).map(|product| product.weight_g);
-        if weight_g == Some(0.0) {
+        if stock.unweighed.contains(&product) {
             let line = stock.mentioned.get(&product).copied().unwrap_or_default();
             problems
                 .error(row.line, format!("product {product} stands on a weighed shelf but has no weight"))
@@ -311,11 +316,8 @@ fn place(
     Some((id, first..=last))
 }
 
-/// Products that stand nowhere: sold only if a plate holds them. Left alone when the planogram itself is wrong.
-pub fn check_used(planogram: &Planogram, stock: &Stock, problems: &mut Problems, of_planogram: &Problems) {
-    if of_planogram.has_errors() {
-        return;
-    }
+/// Products that stand nowhere: they are sold only where a plate holds them.
+pub fn check_used(planogram: &Planogram, stock: &Stock, problems: &mut Problems) {
     let used: BTreeSet<&ProductId> = planogram.iter().map(|(_, _, product)| product).collect();
     let unused: Vec<(&ProductId, usize)> =
         stock.mentioned.iter().filter(|(id, _)| !used.contains(id)).map(|(id, line)| (id, *line)).collect();

@@ -111,8 +111,10 @@ impl Shop {
                 for (name, term) in terms.iter().filter(|(_, term)| *term != 0.0) {
                     write!(out, ", {name} = {term}")?;
                 }
-                let (position, rotation) = (pose.position, pose.rotation_rad());
-                writeln!(out, " }}\npose = {{ position = {:?}, rotation = {rotation:?} }}", <[f64; 3]>::from(position))
+                let position = <[f64; 3]>::from(pose.position).map(|p| tidy(p, 1e9));
+                // In full: half a turn cut short would come back as half a turn the other way.
+                let rotation = pose.rotation_rad();
+                writeln!(out, " }}\npose = {{ position = {position:?}, rotation = {rotation:?} }}")
             }
             None => {
                 writeln!(out, "projection = [")?;
