@@ -1,3 +1,5 @@
 //! The verbs of the command line; each wires rooms together.
 
+pub mod score;
+pub mod simulate;
 pub mod verify;
