@@ -108,7 +108,7 @@ pub fn of(visits: &[VisitTruth], receipts: &[TokenReceipt], billed: Billed) -> S
     // Of one receipt the latest revision stands.
     let mut latest: BTreeMap<_, &TokenReceipt> = BTreeMap::new();
     for receipt in receipts {
-        let known = latest.entry(receipt.receipt.receipt_id).or_insert(receipt);
+        let known = latest.entry((&receipt.token, receipt.receipt.receipt_id)).or_insert(receipt);
         if receipt.receipt.cart.revision >= known.receipt.cart.revision {
             *known = receipt;
         }

@@ -11,9 +11,8 @@ use crate::base::time::Clock;
 use crate::shop::nanostore::{self, PlanogramByCase, Tables};
 use crate::shop::{Problem, Shop};
 use crate::sim::live::{Broker, Happened, Heard, Live};
-use crate::sim::person::Person;
 use crate::sim::record::record;
-use crate::sim::script::Script;
+use crate::sim::script::{Planned, Script};
 use crate::sim::shoppers::{Crowd, Mix};
 use crate::sim::{Gates, Playback, Setting, TruthLine, World};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -93,10 +92,11 @@ pub async fn simulate(args: &SimulateArgs) -> Result<String, String> {
         for play in &plays {
             bar.set_message(play.name.clone());
             let dir = if plays.len() == 1 { dir.clone() } else { dir.join(file_name(&play.name)) };
-            let (people, until_us) = play.plan(args.seed, RECORDED_START_US)?;
-            let mut playback = play.playback(args.seed, RECORDED_START_US, Gates::Assumed, people);
+            let planned = play.plan(args.seed, RECORDED_START_US)?;
+            let (seed, until_us) = (planned.seed, planned.until_us);
+            let mut playback = play.playback(RECORDED_START_US, Gates::Assumed, planned);
             let failed = |err| format!("recording {} into {}: {err}", play.name, dir.display());
-            record(&mut playback, args.seed, until_us, &dir).map_err(failed)?;
+            record(&mut playback, seed, until_us, &dir).map_err(failed)?;
             play.told.write(&dir.join("shop")).map_err(|err| format!("writing {}: {err}", dir.display()))?;
             let seconds = (until_us - RECORDED_START_US) / 1_000_000;
             report += &format!("{}: {seconds} s of shop in {}\n", play.name, dir.display());
@@ -162,11 +162,10 @@ fn plays(args: &SimulateArgs) -> Result<Vec<Play>, String> {
 }
 
 impl Play {
-    fn plan(&self, seed: u64, start_us: i64) -> Result<(Vec<Person>, i64), String> {
+    fn plan(&self, seed: u64, start_us: i64) -> Result<Planned, String> {
         match &self.plan {
             Plan::Script { script, case } => {
-                let planned = script.cases[*case].plan(&self.world, seed, start_us).map_err(|err| err.to_string())?;
-                Ok((planned.people, planned.until_us))
+                script.cases[*case].plan(&self.world, seed, start_us).map_err(|err| err.to_string())
             }
             Plan::Crowd { shoppers, minutes } => {
                 let mut crowd = Crowd::new(self.world.clone(), seed, "crowd", Mix::default());
@@ -179,14 +178,14 @@ impl Play {
                     until_us = until_us.max(visit.left_us + 8_000_000);
                     people.extend(visit.people);
                 }
-                Ok((people, until_us))
+                Ok(Planned { people, until_us, seed })
             }
         }
     }
 
-    fn playback(&self, seed: u64, start_us: i64, gates: Gates, people: Vec<Person>) -> Playback {
-        let mut playback = Playback::new(self.world.clone(), Setting::new(seed, start_us, gates));
-        people.into_iter().for_each(|person| playback.add(person));
+    fn playback(&self, start_us: i64, gates: Gates, planned: Planned) -> Playback {
+        let mut playback = Playback::new(self.world.clone(), Setting::new(planned.seed, start_us, gates));
+        planned.people.into_iter().for_each(|person| playback.add(person));
         playback
     }
 }
@@ -196,8 +195,9 @@ async fn live(play: &Play, broker: &Broker, seed: u64) -> Result<String, String>
     let mut devices = Live::connect(broker, &play.told).await.map_err(|err| err.to_string())?;
     let clock = Clock::anchored_after(ShopTime(0));
     let start_us = clock.now().0;
-    let (people, until_us) = play.plan(seed, start_us)?;
-    let mut playback = play.playback(seed, start_us, Gates::Asked, people);
+    let planned = play.plan(seed, start_us)?;
+    let until_us = planned.until_us;
+    let mut playback = play.playback(start_us, Gates::Asked, planned);
     let (mut visits, mut receipts) = (0, 0);
     devices
         .play(&mut playback, &clock, until_us, |playback, happened| {

@@ -20,6 +20,11 @@ impl Chance {
         Chance { rng: ChaCha8Rng::from_seed(digest.into()), spare: None }
     }
 
+    /// A seed of its own for each case of a script: another day, other tap ids, other noise.
+    pub fn seed_of(seed: u64, case: &str) -> u64 {
+        Chance::new(seed, &format!("case/{case}")).rng.next_u64()
+    }
+
     /// 0 <= u < 1, in 2^53 steps.
     pub fn unit(&mut self) -> f64 {
         (self.rng.next_u64() >> 11) as f64 / (1u64 << 53) as f64

@@ -4,6 +4,7 @@
 //! has to walk comes later, and what follows in the file follows in the shop. Entering and leaving are supplied. What
 //! cannot happen is refused with case, line and reason before anything is played.
 
+use super::chance::Chance;
 use super::person::{Party, Person};
 use super::plan::{AT_READER_US, Goods, Planner};
 use super::world::{WALK_M_S, World};
@@ -67,6 +68,8 @@ pub struct ScriptError {
 pub struct Planned {
     pub people: Vec<Person>,
     pub until_us: i64,
+    /// The seed of this case, for its playback.
+    pub seed: u64,
 }
 
 const COLUMNS: [&str; 10] =
@@ -160,8 +163,9 @@ fn row<'a>(line: u64, cell: &dyn Fn(usize) -> &'a str) -> Result<Row, String> {
 }
 
 impl Case {
-    /// Puts the case into time. Same seed, same plan.
+    /// Puts the case into time. Same seed, same plan; cases of one seed are different days.
     pub fn plan(&self, world: &Arc<World>, seed: u64, start_us: i64) -> Result<Planned, ScriptError> {
+        let seed = Chance::seed_of(seed, &self.name);
         let mut planner = Planner::new(world.clone(), seed);
         let zero_us = self.enter_all(&mut planner, world, start_us);
         let mut left: BTreeMap<&str, u64> = BTreeMap::new();
@@ -211,7 +215,7 @@ impl Case {
             until_us = until_us.max(person.way.last().map_or(0, |(t, _)| *t));
             people.push(person);
         }
-        Ok(Planned { people, until_us: until_us + AFTER_US })
+        Ok(Planned { people, until_us: until_us + AFTER_US, seed })
     }
 
     /// Lets everybody in, in the order they are needed, each just early enough to walk there; answers when the script's
