@@ -1,5 +1,33 @@
 //! A synthetic shop: shoppers, shelves, gates, cameras, upstream, truth.
+//!
+//! One seed is one day in the shop, byte for byte. It is made in rooms that grow apart from each other:
+//!
+//!     script | shoppers --wishes--> plan --people--> playback --messages--> live (MQTT) | record (CBOR)
+//!                                    |                  |  \--> truth
+//!                                  world             shelves, people (cameras), wire
+//!
+//! Nothing here knows how the daemon explains what it sees; it only ever speaks to it over the wire.
 
+pub mod broker;
+pub mod chance;
 #[cfg(feature = "cameras")]
 pub mod eyes;
+pub mod live;
+pub mod people;
+pub mod person;
+pub mod plan;
+pub mod playback;
+pub mod record;
+pub mod script;
+pub mod shelves;
+pub mod shoppers;
+pub mod truth;
 pub mod upstream;
+pub mod wire;
+pub mod world;
+
+pub use playback::{DeviceMessage, Gates, Playback, Setting};
+pub use script::{Script, ScriptError};
+pub use shoppers::{Crowd, Style};
+pub use truth::{Truth, TruthLine};
+pub use world::World;

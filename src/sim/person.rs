@@ -1,0 +1,219 @@
+//! One body's way through the shop: where it is at any moment, where its hands are, what it does when.
+//!
+//! Planned beforehand by `plan`; a gate that answers late only moves everything after it.
+
+use super::world::{Front, moved};
+use crate::base::{GateId, PlateNo, Point2, Point3, ShelfId};
+use crate::events::{Credential, Direction};
+
+/// Middle of the head above the floor, metres.
+const HEAD_M: f64 = 1.65;
+/// Palms of hanging arms above the floor, and how far they swing out, metres.
+const REST_M: f64 = 1.0;
+const ARM_OUT_M: f64 = 0.24;
+/// A hand needs this long to the plate and as long back, us.
+pub const REACH_US: i64 = 500_000;
+/// It stays there from this long before the step to as long after it, us.
+const HOLD_US: i64 = 150_000;
+
+/// One thing that can be carried: a unit of a product with the weight it really has.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Unit {
+    pub id: u64,
+    pub product: String,
+    pub grams: f64,
+    /// Unlabelled things happen and are not scored.
+    pub in_catalogue: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Handling {
+    Take,
+    Put,
+    /// Staff put new goods on the shelf.
+    Restock,
+}
+
+/// A hand at a shelf. One movement, however many units.
+#[derive(Clone, Debug)]
+pub struct Reach {
+    pub handling: Handling,
+    pub shelf: ShelfId,
+    pub plates: Vec<PlateNo>,
+    pub units: Vec<Unit>,
+    /// Where the goods stand along the shelf, in plates.
+    pub centre: f64,
+    pub width: f64,
+    pub target: Point3,
+}
+
+#[derive(Clone, Debug)]
+pub enum Deed {
+    Tap {
+        gate: GateId,
+        direction: Direction,
+        credential: Credential,
+        group_size: u32,
+    },
+    /// Through the beam of a gate, or over a line without one.
+    Cross {
+        gate: Option<GateId>,
+        direction: Direction,
+    },
+    Reach(Reach),
+    HandOff {
+        to: String,
+        unit: Unit,
+    },
+    Drop {
+        unit: Unit,
+    },
+    /// Out of every camera's sight.
+    Gone,
+}
+
+#[derive(Clone, Debug)]
+pub struct Act {
+    pub t_us: i64,
+    pub deed: Deed,
+}
+
+/// Who pays, and for whom: what the truth says about a visit before anybody acts.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Party {
+    pub case: String,
+    pub visit: String,
+    pub credential: Option<Credential>,
+    pub staff: bool,
+    /// The card is known to be refused; where nobody is asked, the gate stays shut.
+    pub declined: bool,
+}
+
+#[derive(Clone, Debug)]
+pub struct Person {
+    pub body: String,
+    pub party: Party,
+    /// Corners of the way with the time there; between them it walks straight at an even pace.
+    pub way: Vec<(i64, Point2)>,
+    pub acts: Vec<Act>,
+    /// Acts before this one are done.
+    pub next: usize,
+}
+
+/// What a camera could see of somebody at one moment.
+#[derive(Clone, Debug)]
+pub struct Pose {
+    pub body: String,
+    pub floor: Point2,
+    pub head: Point3,
+    pub hands: [Point3; 2],
+    pub reaching: bool,
+}
+
+impl Person {
+    /// Where it stands; `None` before it comes into sight and after it is gone.
+    pub fn at(&self, t_us: i64) -> Option<Point2> {
+        let after = self.way.partition_point(|(t, _)| *t <= t_us);
+        if after == 0 || (after == self.way.len() && self.way.last()?.0 < t_us) {
+            return None;
+        }
+        let (t0, from) = self.way[after - 1];
+        let Some(&(t1, to)) = self.way.get(after) else { return Some(from) };
+        Some(from.toward(to, (t_us - t0) as f64 / (t1 - t0).max(1) as f64))
+    }
+
+    /// Metres a second over the 0.8 s around `t_us`: nobody starts or stops at once.
+    pub fn velocity(&self, t_us: i64) -> Point2 {
+        let here = self.at(t_us).unwrap_or_default();
+        let (a, b) = (self.at(t_us - 400_000).unwrap_or(here), self.at(t_us + 400_000).unwrap_or(here));
+        Point2::new((b.x - a.x) / 0.8, (b.y - a.y) / 0.8)
+    }
+
+    /// The whole body, standing at `floor` (its way, stepped aside for others).
+    pub fn pose(&self, t_us: i64, floor: Point2) -> Pose {
+        let facing = self.facing(t_us, floor);
+        let left = Point2::new(-facing.y, facing.x);
+        let rest = |side: f64| moved(moved(floor, left, side * ARM_OUT_M), facing, 0.1).at_height(REST_M);
+        let mut hands = [rest(1.0), rest(-1.0)];
+        let mut lean = 0.0;
+        let mut reaching = false;
+        if let Some((reach, t)) = self.reach_near(t_us) {
+            let away = ((t_us - t).abs() - HOLD_US).max(0) as f64 / (REACH_US - HOLD_US) as f64;
+            let out = (1.0 - away).clamp(0.0, 1.0);
+            // The nearer hand does it.
+            let hand = usize::from(hands[1].distance(reach.target) < hands[0].distance(reach.target));
+            let from = hands[hand];
+            hands[hand] = Point3::new(
+                from.x + (reach.target.x - from.x) * out,
+                from.y + (reach.target.y - from.y) * out,
+                from.z + (reach.target.z - from.z) * out,
+            );
+            // One leans to the back of a shelf and bends down to a low one.
+            lean = 0.15 * out;
+            reaching = out > 0.5;
+        }
+        let head = moved(floor, facing, lean).at_height(HEAD_M - lean * 0.3);
+        Pose { body: self.body.clone(), floor, head, hands, reaching }
+    }
+
+    fn reach_near(&self, t_us: i64) -> Option<(&Reach, i64)> {
+        let near = self.acts.iter().filter(|act| (act.t_us - t_us).abs() <= REACH_US);
+        near.filter_map(|act| match &act.deed {
+            Deed::Reach(reach) => Some((reach, act.t_us)),
+            _ => None,
+        })
+        .min_by_key(|(_, t)| (t - t_us).abs())
+    }
+
+    /// The way it walks; standing, towards what it reaches for next or reached for last.
+    fn facing(&self, t_us: i64, floor: Point2) -> Point2 {
+        let v = self.velocity(t_us);
+        let speed = libm::sqrt(v.x * v.x + v.y * v.y);
+        if speed > 0.3 {
+            return Point2::new(v.x / speed, v.y / speed);
+        }
+        let reaches = self.acts.iter().filter_map(|act| match &act.deed {
+            Deed::Reach(reach) => Some(((act.t_us - t_us).abs(), reach.target.floor())),
+            _ => None,
+        });
+        match reaches.min_by_key(|(away_us, _)| *away_us) {
+            Some((_, target)) if target.distance(floor) > 1e-6 => {
+                let d = target.distance(floor);
+                Point2::new((target.x - floor.x) / d, (target.y - floor.y) / d)
+            }
+            _ => Point2::new(0.0, 1.0),
+        }
+    }
+
+    /// Everything at or after `from_us` happens `by_us` later.
+    pub fn delay(&mut self, from_us: i64, by_us: i64) {
+        if let Some(here) = self.at(from_us) {
+            let after = self.way.partition_point(|(t, _)| *t < from_us);
+            self.way.insert(after, (from_us, here));
+            for (t, _) in &mut self.way[after + 1..] {
+                *t += by_us;
+            }
+            self.way.insert(after + 1, (from_us + by_us, here));
+        }
+        for act in &mut self.acts[self.next..] {
+            if act.t_us >= from_us {
+                act.t_us += by_us;
+            }
+        }
+    }
+
+    /// The gate stayed shut: back to where it came from, and nothing it had in mind.
+    pub fn turn_back(&mut self, now_us: i64, walk_m_s: f64) {
+        let (Some(here), Some(&(_, outside))) = (self.at(now_us), self.way.first()) else { return };
+        let home_us = now_us + 600_000 + (here.distance(outside) / walk_m_s * 1e6) as i64;
+        self.way.retain(|(t, _)| *t <= now_us);
+        self.way.extend([(now_us + 600_000, here), (home_us, outside)]);
+        self.acts.truncate(self.next);
+        self.acts.push(Act { t_us: home_us, deed: Deed::Gone });
+    }
+}
+
+/// `front.spot`, `aside` metres along the shelf.
+pub fn beside(front: &Front, aside: f64) -> Point2 {
+    moved(front.spot, front.along, aside)
+}
