@@ -1,1 +1,3 @@
 //! The verbs of the command line; each wires rooms together.
+
+pub mod verify;

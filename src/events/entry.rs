@@ -7,7 +7,8 @@ use super::effect::Reason;
 use super::observation::{Credential, Direction};
 use super::weigh::InteractionId;
 use crate::base::{
-    BodyId, Cents, ChargeId, GateId, Point2, Probability, ProductId, RefundId, ShelfId, ShopTime, TapId, VisitId,
+    BodyId, Cents, ChargeId, GateId, PassageId, Point2, Probability, ProductId, RefundId, ShelfId, ShopTime, TapId,
+    VisitId,
 };
 use crate::carts::{Charge, ChargeState, Receipt, Refund};
 use serde::{Deserialize, Serialize};
@@ -142,10 +143,11 @@ pub enum Fact {
     Left {
         body: BodyId,
     },
-    /// Two visits turned out to be one (the body of an own visit belongs to another).
-    Moved {
-        body: BodyId,
-        from: VisitId,
+    /// A beam counted somebody; remembered so that the same passage sent twice counts once.
+    Passed {
+        passage_id: PassageId,
+        gate: GateId,
+        direction: Direction,
     },
     /// Settled grams of every plate of a shelf, in plate order; `None` for a dead plate.
     Levels {
@@ -167,6 +169,14 @@ pub enum Fact {
     /// The visit could not be followed without a gap (crash, broker loss); policy decides what that means.
     Doubted {
         why: String,
+    },
+    /// Staff decided what is on the receipt: units per product.
+    Reviewed {
+        lines: Vec<(ProductId, i64)>,
+    },
+    /// A customer says what it should be: units per product.
+    Contested {
+        lines: Vec<(ProductId, i64)>,
     },
     VisitClosed {
         outcome: Outcome,

@@ -1,5 +1,318 @@
 //! The one owner of live state: bodies, scales, interactions, visits, carts. `apply(Observation) -> Effects`, no more.
+//!
+//! No I/O, no clock, no randomness. What must survive is emitted as entries and known through [`Books`], which the same
+//! entries rebuild after a restart; what may be lost (bodies, drafts, open steps) is seen again or weighed again.
+//! `doors` lets people in and out, `shelves` turns weights into claims, `leaving` closes visits and bills them.
 
+mod books;
+mod clocks;
+mod doors;
+mod invariants;
+mod leaving;
+mod money;
+mod shelves;
 mod snapshot;
+mod view;
 
+pub use books::{Books, Visit};
 pub use snapshot::{BodyView, CameraView, GateView, ShelfView, Snapshot, State, VisitView};
+
+use crate::base::limits::{CAMERA_DEAD_MS, REMEMBER_US};
+use crate::base::time::{MS_US, SECOND_US};
+use crate::base::{BodyId, CameraId, Counters, GateId, ShopTime, VisitId};
+use crate::carts::PolicyOptions;
+use crate::events::{CartEvent, Effect, Effects, Entry, Fact, Observation, Outgoing, Position, Stamped, Subject};
+use crate::fusion::StepOptions;
+use crate::shop::Shop;
+use crate::tracking::Plan;
+use clocks::DeviceClock;
+use doors::{Asking, Crossing, GateState};
+use shelves::ShelfDesk;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Whereabouts are journalled this often while somebody is inside.
+const WHEREABOUTS_US: i64 = SECOND_US;
+/// After a start, doubts about who is who are raised for this long.
+const REBIND_US: i64 = 5 * SECOND_US;
+/// A body in no visit is forgotten when unseen for this long.
+const STRANGER_US: i64 = 5 * SECOND_US;
+
+#[derive(Clone, Debug, Default)]
+pub struct FloorOptions {
+    pub policy: PolicyOptions,
+    pub steps: StepOptions,
+}
+
+pub struct Floor {
+    shop: Arc<Shop>,
+    options: FloorOptions,
+    books: Books,
+    plan: Plan,
+    clocks: BTreeMap<Device, DeviceClock>,
+    cameras: BTreeMap<CameraId, CameraState>,
+    gates: BTreeMap<GateId, GateState>,
+    asking: BTreeMap<crate::base::TapId, Asking>,
+    crossings: Vec<Crossing>,
+    /// Which side of which line a body was last clearly on: (body, line) -> (inside, where).
+    sides: BTreeMap<(BodyId, usize), (bool, crate::base::Point2)>,
+    /// Bodies that crossed out and may come back, by when they crossed.
+    stepping_out: BTreeMap<BodyId, ShopTime>,
+    desk: ShelfDesk,
+    counters: Counters,
+    started: ShopTime,
+    /// The last time the ledger knew before this start.
+    blind_from: ShopTime,
+    /// Upstream last gave no answer since then; `None`: it answers.
+    offline_since: Option<ShopTime>,
+    open: bool,
+    broker_up: bool,
+    durable_seq: u64,
+    state: (State, ShopTime),
+    last_whereabouts: ShopTime,
+    last_tidy: ShopTime,
+    now: ShopTime,
+    fx: Effects,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Device {
+    Shelf(crate::base::ShelfId),
+    Gate(GateId),
+    Camera(CameraId),
+}
+
+#[derive(Clone, Debug, Default)]
+struct CameraState {
+    /// Arrival and event time of the last look.
+    last: Option<(ShopTime, ShopTime)>,
+}
+
+impl Floor {
+    /// A floor that goes on from `books` (empty ones for a new shop). The first observation must be `Started`.
+    pub fn new(shop: Arc<Shop>, options: FloorOptions, books: Books, counters: Counters) -> Floor {
+        let desk = ShelfDesk::new(&shop, &options.steps, &books);
+        let plan = Plan::numbered_from(books.next_body);
+        Floor {
+            gates: shop.layout.gates.keys().map(|id| (id.clone(), GateState::default())).collect(),
+            cameras: shop.layout.cameras.keys().map(|id| (id.clone(), CameraState::default())).collect(),
+            clocks: BTreeMap::new(),
+            asking: BTreeMap::new(),
+            crossings: Vec::new(),
+            sides: BTreeMap::new(),
+            stepping_out: BTreeMap::new(),
+            started: ShopTime(0),
+            blind_from: books.last,
+            offline_since: None,
+            open: true,
+            broker_up: true,
+            durable_seq: 0,
+            state: (State::Up, ShopTime(0)),
+            last_whereabouts: ShopTime(0),
+            last_tidy: ShopTime(0),
+            now: books.last,
+            fx: Effects::default(),
+            shop,
+            options,
+            books,
+            plan,
+            desk,
+            counters,
+        }
+    }
+
+    /// Books as the ledger's entries tell them, oldest first; `last_seq` keeps body and interaction numbers rising.
+    pub fn recover(
+        shop: Arc<Shop>,
+        entries: impl IntoIterator<Item = Entry>,
+        last_seq: u64,
+        next_receipt: u64,
+    ) -> Books {
+        let mut books = Books::new(shop);
+        entries.into_iter().for_each(|entry| books.note(&entry));
+        books.next_receipt = books.next_receipt.max(next_receipt);
+        books.next_body = books.next_body.max(last_seq + 1);
+        books.next_interaction = books.next_interaction.max(last_seq + 1);
+        books
+    }
+
+    pub fn books(&self) -> &Books {
+        &self.books
+    }
+
+    /// Takes in one observation. Arrival times never run backwards; an earlier one is taken as now.
+    pub fn apply(&mut self, stamped: Stamped) -> Effects {
+        self.now = self.now.max(stamped.arrival);
+        match stamped.observation {
+            Observation::Started { anchor_us } => self.start(anchor_us),
+            Observation::Weights(weights) => self.weights(weights),
+            Observation::ShelfOnline { shelf, online } => self.desk.set_online(&shelf, online),
+            Observation::Tap(tap) => self.tap(tap),
+            Observation::Passage(passage) => self.passage(passage),
+            Observation::GateClock { gate, t_us } => drop(self.event_time(Device::Gate(gate), t_us)),
+            Observation::People(people) => self.people(people),
+            Observation::Weighed(weighed) => self.weighed(weighed),
+            Observation::Authorised(authorised) => self.authorised(authorised),
+            Observation::Charged(answer) => self.charged(answer),
+            Observation::Refunded { refund, done } => self.refunded(refund, done),
+            Observation::Bind { visit, credential } => self.bind(visit, credential),
+            Observation::Reviewed { visit, lines } => self.reviewed(visit, &lines),
+            Observation::Contested { visit, lines } => self.contested(visit, &lines),
+            Observation::RefundAsked { charge, amount, reason } => self.refund_asked(charge, amount, reason),
+            Observation::Broker { up } => self.broker_up = up,
+            Observation::Open { open } => self.open = open,
+            Observation::Durable { seq } => self.durable_seq = self.durable_seq.max(seq),
+            Observation::Tick => self.tick(),
+        }
+        std::mem::take(&mut self.fx)
+    }
+
+    fn start(&mut self, anchor_us: i64) {
+        let down_us = anchor_us - self.books.last.0;
+        self.started = self.now;
+        self.state.1 = self.now;
+        self.emit(None, Fact::Started { anchor_us, version: env!("CARGO_PKG_VERSION").into() }, None);
+        let open: Vec<VisitId> = self.books.open_visits().map(|visit| visit.id).collect();
+        for id in open {
+            let visit = &self.books.visits[&id];
+            let places: Vec<_> = visit
+                .inside()
+                .map(|body| {
+                    let presence = visit.bodies[&body];
+                    (body, presence.last_at.unwrap_or((presence.joined, self.default_place())))
+                })
+                .collect();
+            for (body, (t, at)) in places {
+                self.plan.restore(body, t, at);
+            }
+            if down_us > self.options.policy.restart_grace_s * SECOND_US {
+                self.doubt(id, &format!("the shop was blind for {} s", down_us / SECOND_US));
+            }
+        }
+        self.reopen_gates();
+    }
+
+    /// Where a body is taken to be when nothing says: at the first gate.
+    fn default_place(&self) -> crate::base::Point2 {
+        self.shop.layout.gates.values().next().map_or_else(Default::default, |gate| gate.reader)
+    }
+
+    fn tick(&mut self) {
+        self.doors_tick();
+        self.shelves_tick();
+        self.leaving_tick();
+        self.strangers_tick();
+        if self.now.since(self.last_whereabouts) >= WHEREABOUTS_US {
+            self.last_whereabouts = self.now;
+            self.note_whereabouts();
+        }
+        if self.now.since(self.last_tidy) >= 3600 * SECOND_US {
+            self.last_tidy = self.now;
+            self.books.forget_before(self.now);
+            debug_assert!(REMEMBER_US > 3600 * SECOND_US);
+        }
+    }
+
+    fn note_whereabouts(&mut self) {
+        let mut rows = Vec::new();
+        for visit in self.books.open_visits() {
+            let at = |body: BodyId| self.plan.body(body).map(|b| Position { body, floor: round_cm(b.last().floor) });
+            let positions: Vec<Position> = visit.inside().filter_map(at).collect();
+            let known = |p: &Position| visit.bodies[&p.body].last_at.is_some_and(|(_, floor)| floor == p.floor);
+            if !positions.is_empty() && !positions.iter().all(known) {
+                rows.push((visit.id, positions));
+            }
+        }
+        for (visit, positions) in rows {
+            self.emit(Some(visit), Fact::Whereabouts, Some(Subject::Whereabouts(positions)));
+        }
+    }
+
+    /// Forgets bodies nobody needs: outside any open visit and unseen for 5 s.
+    fn strangers_tick(&mut self) {
+        let stale: Vec<BodyId> = self
+            .plan
+            .bodies()
+            .filter(|body| self.now.since(body.last().t) > STRANGER_US && self.books.open_visit_of(body.id).is_none())
+            .filter(|body| {
+                // A visit that has just closed may still get a correction: its bodies are kept for a minute.
+                let visited = self.books.visit_of(body.id).is_some();
+                !visited || self.now.since(body.last().t) > 60 * SECOND_US
+            })
+            .map(|body| body.id)
+            .collect();
+        for body in stale {
+            self.plan.forget(body);
+            self.sides.retain(|(b, _), _| *b != body);
+            self.stepping_out.remove(&body);
+        }
+    }
+
+    /// Shop time of a device's stamp; `None` (counted) when it is dated ahead.
+    fn event_time(&mut self, device: Device, t_us: i64) -> Option<ShopTime> {
+        let name = match &device {
+            Device::Shelf(id) => format!("shelf {id}"),
+            Device::Gate(id) => format!("gate {id}"),
+            Device::Camera(id) => format!("camera {id}"),
+        };
+        let clock = self.clocks.entry(device).or_default();
+        let jumps = clock.jumps;
+        let time = clock.event_time(t_us, self.now);
+        if clock.jumps > jumps {
+            self.counters.count("clock.jumps");
+        }
+        time.inspect_err(|_| {
+            self.counters
+                .refuse("clock.future_dated", format!("{name} is more than 5 s ahead of its own line; set its clock"));
+        })
+        .ok()
+    }
+
+    /// Cameras that looked within the last second, with the event time of their last look.
+    fn live_cameras(&self) -> impl Iterator<Item = (&CameraId, ShopTime)> {
+        self.cameras.iter().filter_map(|(id, camera)| {
+            let (arrival, event) = camera.last?;
+            (self.now.since(arrival) <= CAMERA_DEAD_MS * MS_US).then_some((id, event))
+        })
+    }
+
+    fn emit(&mut self, visit: Option<VisitId>, fact: Fact, subject: Option<Subject>) {
+        let entry = Entry { t: self.now, visit, fact, subject };
+        self.books.note(&entry);
+        self.fx.entries.push(entry);
+    }
+
+    fn doubt(&mut self, visit: VisitId, why: &str) {
+        let known = self.books.visits.get(&visit).is_some_and(|v| v.doubts.iter().any(|doubt| doubt == why));
+        if !known {
+            self.emit(Some(visit), Fact::Doubted { why: why.into() }, None);
+        }
+    }
+
+    /// An event for the broker (once durable) and for upstream (by the outbox). `nth` tells two of a kind apart.
+    fn tell(&mut self, kind: &str, subject: String, nth: u64, data: serde_json::Value) {
+        let id = format!("{}/{subject}/{kind}/{nth}", self.shop.id);
+        let event = CartEvent { id, kind: kind.into(), subject: Some(subject), t: self.now, data };
+        self.fx.outbox.push(Outgoing::Event(event.clone()));
+        self.fx.then.push(Effect::PublishEvent(event));
+    }
+
+    /// Publishes a visit's cart with its drafts; `settled` ones wait for the ledger and are told as an event too.
+    fn publish_cart(&mut self, visit: VisitId, settled: bool) {
+        let Some(known) = self.books.visits.get(&visit) else { return };
+        let cart = self.books.cart(known, &self.desk.drafts_of(known), self.now);
+        if settled {
+            let data = serde_json::to_value(&cart).expect("a cart is JSON");
+            self.tell("cart.changed", visit.to_string(), cart.revision, data);
+            self.fx.then.push(Effect::PublishCart(cart));
+        } else {
+            self.fx.now.push(Effect::PublishCart(cart));
+        }
+    }
+}
+
+/// Positions in the journal are good to a centimetre; more would only grow it.
+fn round_cm(p: crate::base::Point2) -> crate::base::Point2 {
+    let cm = |m: f64| (m * 100.0).round() / 100.0;
+    crate::base::Point2::new(cm(p.x), cm(p.y))
+}

@@ -1,1 +1,180 @@
 //! Frames to people. The last place a frame exists.
+//!
+//!     Mailroom --frame--> motion gate --> detector (one model, all cameras) --> floor points, tracks --> People
+//!
+//! Any standard detector works by its manifest ([`manifest`]); what a box says about the floor comes from the camera's
+//! projection ([`floor_point`]). The same `People` may come over MQTT from another process or an AI camera: such cameras
+//! are declared with `kind = "people"`, and nothing here is needed for them.
+
+pub mod boxes;
+pub mod decode;
+pub mod floor_point;
+pub mod locate;
+pub mod manifest;
+pub mod motion;
+pub mod place;
+pub mod tracks;
+
+#[cfg(all(feature = "cameras", feature = "onnx"))]
+pub mod detector;
+#[cfg(feature = "onnx")]
+pub mod ort;
+#[cfg(feature = "cameras")]
+pub mod picture;
+#[cfg(all(feature = "cameras", feature = "onnx"))]
+mod worker;
+
+use crate::base::time::Clock;
+use crate::base::{CameraId, Counters};
+use crate::sensors::Incoming;
+use crate::sensors::camera::{CameraOptions, Healths};
+use crate::shop::{Camera, CameraKind, Shop};
+use serde::Deserialize;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::thread::JoinHandle;
+use tokio::sync::mpsc::{Receiver, Sender};
+
+/// The config's `[vision]`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct VisionOptions {
+    /// The detector's manifest; looked for from here, then beside the executable.
+    pub model: PathBuf,
+    /// Boxes with a lower score are not people. Too low: ghosts; too high: people are missed.
+    pub confidence_min: f64,
+    /// Threads that work on one picture. More than the machine has cores to spare slows everything down.
+    pub threads: usize,
+    /// The ONNX Runtime's shared library; unset: searched for, see [`ort`](self).
+    pub onnx_library: Option<PathBuf>,
+    /// Even a still picture is looked at this often.
+    pub look_ms_max: i64,
+    pub cameras: CameraOptions,
+}
+
+impl Default for VisionOptions {
+    fn default() -> Self {
+        VisionOptions {
+            model: "models/disc.toml".into(),
+            confidence_min: 0.4,
+            threads: 1,
+            onnx_library: None,
+            look_ms_max: 5_000,
+            cameras: CameraOptions::default(),
+        }
+    }
+}
+
+/// Look at these cameras' next frame, moved or not: a shelf they see is moving.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Look {
+    pub cameras: Vec<CameraId>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum VisionError {
+    #[error(
+        "starting camera {camera}: this carryout was built without the feature `{feature}`; build it with its default \
+         features, or declare the camera kind = \"people\" and let another process look"
+    )]
+    NotBuilt { camera: CameraId, feature: &'static str },
+    #[error("starting perception: {0}")]
+    Detector(String),
+    #[error("starting perception: {0}")]
+    Thread(#[from] std::io::Error),
+}
+
+/// The running eyes of the shop.
+#[derive(Debug, Default)]
+pub struct Vision {
+    /// How each camera is; cameras of kind `people` are not in it.
+    pub health: Healths,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Vision {
+    /// Waits for the threads, after `stop` was set.
+    pub fn join(self) {
+        for thread in self.threads {
+            // A panic was reported by its own thread.
+            let _ = thread.join();
+        }
+    }
+
+    /// Whether every thread still runs.
+    pub fn is_running(&self) -> bool {
+        self.threads.iter().all(|thread| !thread.is_finished())
+    }
+}
+
+/// Starts a thread a camera and one perception worker; none at all for a shop whose cameras are all of kind `people`.
+///
+/// `stop` ends them all within about 0.2 s, unless the floor's queue is full and nobody drains it; dropping its receiver
+/// ends the worker too. A model that cannot be opened is an error here, at start-up; a camera that cannot is not, it is
+/// a health state and is tried for ever.
+pub fn spawn(
+    shop: &Arc<Shop>,
+    options: &VisionOptions,
+    clock: Clock,
+    counters: Counters,
+    looks: Receiver<Look>,
+    floor: Sender<Incoming>,
+    stop: Arc<AtomicBool>,
+) -> Result<Vision, VisionError> {
+    let cameras: Vec<Camera> =
+        shop.layout.cameras.values().filter(|camera| camera.kind != CameraKind::People).cloned().collect();
+    let Some(first) = cameras.first() else { return Ok(Vision::default()) };
+    for (feature, built) in [("cameras", cfg!(feature = "cameras")), ("onnx", cfg!(feature = "onnx"))] {
+        if !built {
+            return Err(VisionError::NotBuilt { camera: first.id.clone(), feature });
+        }
+    }
+    start(cameras, options, clock, counters, looks, floor, stop)
+}
+
+#[cfg(all(feature = "cameras", feature = "onnx"))]
+fn start(
+    cameras: Vec<Camera>,
+    options: &VisionOptions,
+    clock: Clock,
+    counters: Counters,
+    looks: Receiver<Look>,
+    floor: Sender<Incoming>,
+    stop: Arc<AtomicBool>,
+) -> Result<Vision, VisionError> {
+    use crate::sensors::camera::{Mailroom, Watch, watch};
+
+    let detector = worker::Worker::open(options).map_err(|error| VisionError::Detector(error.to_string()))?;
+    let mailroom = Arc::new(Mailroom::new(cameras.len(), options.cameras.fps_max, counters.clone()));
+    let mut vision = Vision::default();
+    for (slot, camera) in cameras.iter().enumerate() {
+        vision.threads.extend(watch(Watch {
+            camera: camera.clone(),
+            slot,
+            mailroom: mailroom.clone(),
+            healths: vision.health.clone(),
+            options: options.cameras.clone(),
+            clock,
+            counters: counters.clone(),
+            stop: stop.clone(),
+        })?);
+    }
+    let worker = worker::Worker { cameras, mailroom, options: options.clone(), clock, counters, looks, floor, stop };
+    let thread = std::thread::Builder::new().name("perception".into()).spawn(move || worker.run(detector))?;
+    vision.threads.push(thread);
+    Ok(vision)
+}
+
+#[cfg(not(all(feature = "cameras", feature = "onnx")))]
+fn start(
+    cameras: Vec<Camera>,
+    _: &VisionOptions,
+    _: Clock,
+    _: Counters,
+    _: Receiver<Look>,
+    _: Sender<Incoming>,
+    _: Arc<AtomicBool>,
+) -> Result<Vision, VisionError> {
+    unreachable!("{} cameras and no feature to look through them; `spawn` refused that", cameras.len())
+}

@@ -1,7 +1,26 @@
 //! Device messages to observations: one device kind a file.
+//!
+//!     broker --mqtt--> topic --> shelf | gate | people --door--> floor
+//!     floor --effects--> publish --mqtt--> broker
+//!
+//! Everything is checked here, at the door (`wire`, `card`); behind it nobody checks again. Bad input is a counted,
+//! named refusal and stops nothing.
+
+pub mod camera; // RTSP, USB and files -> frames
 
 use crate::base::Ack;
 use crate::events::Stamped;
+
+pub mod card;
+mod door;
+pub mod gate;
+pub mod mqtt;
+mod outbox;
+pub mod people;
+pub mod publish;
+pub mod shelf;
+pub mod topic;
+pub mod wire;
 
 /// An observation on its way to the floor, with the acknowledgement owed once what it causes is durable.
 #[derive(Debug)]

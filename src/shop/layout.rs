@@ -119,6 +119,14 @@ impl Layout {
         within(&self.outline, p)
     }
 
+    /// Whether somebody standing here may just have come in: outside the floor, or within a metre of a gate or exit line.
+    pub fn is_doorway(&self, p: Point2) -> bool {
+        let near = |line: &Line| line.distance(p) <= 1.0;
+        (!self.outline.is_empty() && !self.is_inside(p))
+            || self.gates.values().any(|gate| near(&gate.line))
+            || self.exit_lines.iter().any(near)
+    }
+
     pub fn in_zone(&self, kind: ZoneKind, p: Point2) -> bool {
         self.zones.iter().any(|zone| zone.kind == kind && within(&zone.polygon, p))
     }

@@ -12,8 +12,14 @@ const GATE_M: f64 = 0.7;
 const RUN_M_S: f64 = 2.0;
 /// Beyond this a track that goes on under the same number is somebody else, metres a sighting.
 const JUMP_M: f64 = 1.5;
-/// A body unseen for longer than this is not taken for a new track elsewhere, s: total occlusion is bridged to 5 s.
+/// A lost body's reach stops growing after this, s.
 const BRIDGE_S: f64 = 5.0;
+/// A body unseen for longer than this is nobody's any more, s. A restarted daemon finds people again within it.
+const LOST_S: f64 = 60.0;
+/// Where people come in, a new track is a new person unless its body was seen this lately, s.
+const DOORWAY_BRIDGE_S: f64 = 1.0;
+/// Two lost bodies this close to equally good, metres: which of them came back is a guess.
+const AMBIGUOUS_M: f64 = 1.0;
 /// A camera's track number may be reused after this, us.
 const TRACK_REUSE_US: i64 = 60_000_000;
 
@@ -31,6 +37,8 @@ pub struct Plan {
 pub struct Look {
     /// Bodies first seen in this look.
     pub born: Vec<BodyId>,
+    /// Bodies found again after more than a second, where another lost body would have done nearly as well.
+    pub ambiguous: Vec<(BodyId, BodyId)>,
     /// Bodies seen in this look with where they were before (first sightings: the same place).
     pub moved: Vec<(BodyId, Point2, Point2)>,
 }
@@ -52,6 +60,12 @@ impl Plan {
     /// A body that no camera has seen, put where it must be: a beam counted a passage and nobody was in view.
     pub fn imagine(&mut self, t: ShopTime, floor: Point2) -> BodyId {
         self.bear(Sighting { t, floor, head: None, hands: Vec::new() })
+    }
+
+    /// Puts a body back where the journal last knew it.
+    pub fn restore(&mut self, id: BodyId, t: ShopTime, floor: Point2) {
+        self.next = self.next.max(id.0 + 1);
+        self.bodies.insert(id, Body::born(id, Sighting { t, floor, head: None, hands: Vec::new() }));
     }
 
     fn bear(&mut self, sighting: Sighting) -> BodyId {
@@ -117,9 +131,10 @@ impl Plan {
         // New or broken tracks: nearest expected body first, each body once a look.
         let mut pairs: Vec<(f64, usize, BodyId)> = Vec::new();
         for (i, (_, sighting)) in seen.iter().enumerate() {
+            let patience_s = if layout.is_doorway(sighting.floor) { DOORWAY_BRIDGE_S } else { LOST_S };
             for body in self.bodies.values().filter(|body| !taken.contains(&body.id)) {
                 let unseen_s = t.secs_since(body.last().t).max(0.0);
-                if unseen_s > BRIDGE_S {
+                if unseen_s > patience_s {
                     continue;
                 }
                 let (vx, vy) = body.velocity();
@@ -127,16 +142,23 @@ impl Plan {
                 let at = body.last().floor;
                 let expected = Point2::new(at.x + vx * coast, at.y + vy * coast);
                 let distance = expected.distance(sighting.floor).min(at.distance(sighting.floor));
-                if distance <= GATE_M + RUN_M_S * unseen_s {
+                if distance <= GATE_M + RUN_M_S * unseen_s.min(BRIDGE_S) {
                     pairs.push((distance, i, body.id));
                 }
             }
         }
         pairs.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)).then(a.2.cmp(&b.2)));
         let mut matched: BTreeMap<usize, BodyId> = BTreeMap::new();
-        for (_, i, id) in pairs {
+        for &(distance, i, id) in &pairs {
             if !matched.contains_key(&i) && !taken.contains(&id) {
                 matched.insert(i, id);
+                let lost = |id: BodyId| t.secs_since(self.bodies[&id].last().t) > 1.0;
+                let rival = pairs.iter().find(|(d, j, other)| {
+                    *j == i && *other != id && !taken.contains(other) && lost(*other) && d - distance < AMBIGUOUS_M
+                });
+                if let (true, Some((_, _, other))) = (lost(id), rival) {
+                    look.ambiguous.push((id, *other));
+                }
                 taken.push(id);
             }
         }

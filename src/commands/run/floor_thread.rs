@@ -1,0 +1,96 @@
+//! The thread that owns the floor: queue A in, `apply`, queue B out; a snapshot for the page; the recording.
+
+use crate::base::{Counters, ShopTime};
+use crate::events::{Effect, Entry, Observation, Stamped};
+use crate::floor::{Floor, Snapshot};
+use crate::ledger::Batch;
+use crate::sensors::Incoming;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use tokio::sync::{mpsc, watch};
+
+/// Snapshots a second at most: the page shows five, health probes want a fresh one.
+const SNAPSHOT_EVERY_US: i64 = 100_000;
+
+pub struct FloorThread {
+    pub floor: Floor,
+    pub incoming: mpsc::Receiver<Incoming>,
+    pub batches: mpsc::Sender<Batch>,
+    /// Last entry on disk, as the ledger says.
+    pub durable: Arc<AtomicU64>,
+    pub snapshot: watch::Sender<Arc<Snapshot>>,
+    /// Counts ticks that came through: the watchdog's proof of life.
+    pub ticks: Arc<AtomicU64>,
+    pub recording: Option<Recording>,
+    pub counters: Counters,
+}
+
+/// Where observations and the entries they caused are written down, for replay.
+pub struct Recording {
+    pub observe: Box<dyn FnMut(&Stamped, &[Entry]) -> std::io::Result<()> + Send>,
+}
+
+impl FloorThread {
+    /// Runs until every sender of `incoming` is gone, or the ledger is. `carry_out` does what need not wait for the
+    /// ledger; it must not block.
+    pub fn run(mut self, started: Stamped, mut carry_out: impl FnMut(Effect)) {
+        let (mut durable_seq, mut pictured) = (0, ShopTime(0));
+        if !self.take(Incoming { stamped: started, ack: None }, &mut carry_out) {
+            return;
+        }
+        while let Some(incoming) = self.incoming.blocking_recv() {
+            let arrival = incoming.stamped.arrival;
+            let tick = incoming.stamped.observation == Observation::Tick;
+            if tick {
+                let seq = self.durable.load(Ordering::Acquire);
+                if seq > durable_seq {
+                    durable_seq = seq;
+                    let stamped = Stamped { arrival, observation: Observation::Durable { seq } };
+                    if !self.take(Incoming { stamped, ack: None }, &mut carry_out) {
+                        return;
+                    }
+                }
+            }
+            if !self.take(incoming, &mut carry_out) {
+                return;
+            }
+            if tick {
+                self.ticks.fetch_add(1, Ordering::Release);
+                if arrival.since(pictured) >= SNAPSHOT_EVERY_US {
+                    pictured = arrival;
+                    self.snapshot.send_replace(Arc::new(self.floor.snapshot()));
+                }
+            }
+        }
+    }
+
+    /// One observation through the floor; `false` when the ledger is gone.
+    fn take(&mut self, incoming: Incoming, carry_out: &mut impl FnMut(Effect)) -> bool {
+        let Incoming { stamped, ack } = incoming;
+        let for_record = self.recording.is_some().then(|| stamped.clone());
+        let effects = self.floor.apply(stamped);
+        if let (Some(recording), Some(stamped)) = (&mut self.recording, for_record)
+            && let Err(error) = (recording.observe)(&stamped, &effects.entries)
+        {
+            // A recording is a convenience: the shop goes on without it.
+            tracing::error!(%error, "recording stopped");
+            self.counters.count("recording.failed");
+            self.recording = None;
+        }
+        effects.now.into_iter().for_each(carry_out);
+        if effects.entries.is_empty() && effects.outbox.is_empty() && effects.then.is_empty() {
+            if let Some(ack) = ack {
+                ack.done();
+            }
+            return true;
+        }
+        let (entries, outbox, then) = (effects.entries, effects.outbox, effects.then);
+        let batch = Batch { entries, outbox, then, acks: ack.into_iter().collect(), ..Batch::default() };
+        // Full: the floor waits (integrity before availability); the counter is the alarm.
+        if let Err(mpsc::error::TrySendError::Full(batch)) = self.batches.try_send(batch) {
+            self.counters.count("ledger.queue_full");
+            return self.batches.blocking_send(batch).is_ok();
+        }
+        !self.batches.is_closed()
+    }
+}

@@ -1,0 +1,104 @@
+//! Device clocks to shop time. Each device runs on its own line; we learn how far off it is.
+//!
+//! Event time = min(arrival, device time + learned offset). The offset is the smallest arrival delay seen (the fastest
+//! way here), rising slowly so that a drifting clock is followed.
+
+use crate::base::ShopTime;
+use crate::base::limits::FUTURE_US;
+
+/// Further off its own line than this, a device may have been set anew, us.
+const JUMP_US: i64 = 2_000_000;
+/// It has been, if it stays on the new line for this long by both clocks, us.
+const SETTLED_US: i64 = 2_000_000;
+/// Clocks that run slow are followed at 200 ppm, four times a poor quartz.
+const DRIFT: f64 = 200e-6;
+
+#[derive(Clone, Debug, Default)]
+pub struct DeviceClock {
+    line: Option<Line>,
+    candidate: Option<(Line, i64)>,
+    /// How often the device started a new line.
+    pub jumps: u64,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Line {
+    /// arrival - device time, us.
+    offset: i64,
+    arrival: ShopTime,
+}
+
+/// The device claims a time that has not come yet: more than 5 s ahead of its line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FutureDated;
+
+impl DeviceClock {
+    /// When the thing stamped `device_us` happened. Messages may be late by any amount.
+    pub fn event_time(&mut self, device_us: i64, arrival: ShopTime) -> Result<ShopTime, FutureDated> {
+        let delay = arrival.0 - device_us;
+        let Some(line) = &mut self.line else {
+            self.line = Some(Line { offset: delay, arrival });
+            return Ok(arrival);
+        };
+        let off = delay - line.offset;
+        if off.abs() <= JUMP_US {
+            self.candidate = None;
+            let allowed = (DRIFT * arrival.since(line.arrival).max(0) as f64) as i64;
+            line.offset = if off < 0 { delay } else { line.offset + off.min(allowed) };
+            line.arrival = arrival;
+        } else {
+            // Off the line: late, dated ahead, or set anew. Set anew if it keeps this distance while time passes.
+            match &mut self.candidate {
+                Some((new, since_us)) if (delay - new.offset).abs() <= JUMP_US / 10 => {
+                    new.offset = new.offset.min(delay);
+                    let by_arrival = arrival.since(new.arrival);
+                    let by_device = device_us - *since_us;
+                    if by_arrival >= SETTLED_US && by_device >= SETTLED_US {
+                        self.line = Some(Line { offset: new.offset, arrival });
+                        self.candidate = None;
+                        self.jumps += 1;
+                    }
+                }
+                _ => self.candidate = Some((Line { offset: delay, arrival }, device_us)),
+            }
+            if off < -FUTURE_US && self.candidate.is_some() {
+                return Err(FutureDated);
+            }
+        }
+        let offset = self.line.expect("set above").offset;
+        Ok(arrival.min(ShopTime(device_us + offset)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Messages as (device s, arrival s) after a first one at (0, 100); the event time wanted for the last, in s.
+    fn check(story: &str, messages: &[(f64, f64)], wanted: Result<f64, FutureDated>) {
+        let mut clock = DeviceClock::default();
+        let us = |s: f64| (s * 1e6) as i64;
+        assert_eq!(clock.event_time(0, ShopTime(us(100.0))), Ok(ShopTime(us(100.0))));
+        let got = messages.iter().map(|(device, at)| clock.event_time(us(*device), ShopTime(us(*at)))).last().unwrap();
+        match (got, wanted) {
+            (Ok(got), Ok(wanted)) => {
+                assert!((got.0 as f64 / 1e6 - wanted).abs() < 0.01, "{story}: {got:?}, not {wanted}")
+            }
+            (got, wanted) => assert_eq!(got.map(|t| t.0 as f64), wanted, "{story}"),
+        }
+    }
+
+    #[test]
+    fn event_times_follow_the_device_unless_it_lies() {
+        check("on time", &[(1.0, 101.0)], Ok(101.0));
+        check("30 s late", &[(1.0, 131.0)], Ok(101.0));
+        check("a little ahead", &[(3.0, 101.0)], Ok(101.0));
+        check("an hour ahead, once", &[(3601.0, 101.0)], Err(FutureDated));
+        let ahead: Vec<(f64, f64)> = (1..30).map(|i| (3600.0 + i as f64 / 5.0, 100.0 + i as f64 / 5.0)).collect();
+        check("an hour ahead for good: a new line", &ahead, Ok(100.0 + 29.0 / 5.0));
+        let back: Vec<(f64, f64)> = (1..30).map(|i| (-50.0 + i as f64 / 5.0, 100.0 + i as f64 / 5.0)).collect();
+        check("50 s back for good: a new line", &back, Ok(100.0 + 29.0 / 5.0));
+        let burst: Vec<(f64, f64)> = (1..30).map(|i| (i as f64 / 5.0, 130.0 + i as f64 / 1000.0)).collect();
+        check("a late burst is late, not a new line", &burst, Ok(100.0 + 29.0 / 5.0));
+    }
+}

@@ -1,0 +1,607 @@
+//! People in and out: taps, decisions, openings, passages, crossings of lines.
+//!
+//! A tap asks upstream (400 ms, then the offline rule) and opens its gate once the answer is durable. Whoever passes on
+//! an opening shops on that visit; whoever passes on none is a visit without payer. A passage and a track crossing the
+//! line within 1.5 s of each other are one person.
+
+use super::{CameraState, Device, Floor};
+use crate::base::limits::{AUTHORISE_BUDGET_MS, TAP_EXPIRES_MS};
+use crate::base::time::{MS_US, SECOND_US};
+use crate::base::{BodyId, Cents, GateId, Point2, ShopTime, TapId, VisitId};
+use crate::carts::policy::Join;
+use crate::events::{
+    Answer, Authorised, Credential, Decision, Direction, Effect, Fact, Hold, Opening, Outgoing, Passage, People,
+    Reason, Subject, Tap,
+};
+
+/// Nobody further from the reader than this made the tap, metres.
+const READER_M: f64 = 1.5;
+/// Nobody further from the gate line than this made the passage, metres.
+const BEAM_M: f64 = 1.5;
+/// A beam and a track crossing within this are one person, us.
+const SAME_PASSAGE_US: i64 = 1_500 * MS_US;
+/// Out and back in within this was not leaving, us.
+const RETURN_US: i64 = 3 * SECOND_US;
+/// A body is on a side of a line only when this far from it, metres: camera noise is 0.05-0.10 m.
+const CLEAR_M: f64 = 0.15;
+/// Pictures and beams reach us this late, us: an opening still counts.
+const LATE_US: i64 = 500 * MS_US;
+/// A body that appears in the middle of the shop is a visit of its own after this long.
+const STRAY_US: i64 = 3 * SECOND_US;
+
+/// A tap upstream has been asked about.
+#[derive(Clone, Debug)]
+pub(super) struct Asking {
+    since: ShopTime,
+    /// Nearest the reader when it was tapped.
+    body: Option<BodyId>,
+    /// Taps of the same token meanwhile: they get this tap's answer.
+    followers: Vec<TapId>,
+}
+
+#[derive(Clone, Debug, Default)]
+pub(super) struct GateState {
+    pub openings: Vec<Opened>,
+    pub last: Option<(ShopTime, Reason)>,
+}
+
+/// A gate that was opened for a visit.
+#[derive(Clone, Debug)]
+pub(super) struct Opened {
+    pub visit: VisitId,
+    pub until: ShopTime,
+    body: Option<BodyId>,
+    admitted: u32,
+    group_size: u32,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Crossing {
+    t: ShopTime,
+    gate: Option<GateId>,
+    direction: Direction,
+    /// A beam has counted it (or it was counted by a beam alone).
+    counted: bool,
+}
+
+impl Floor {
+    pub(super) fn tap(&mut self, tap: Tap) {
+        let id = tap.tap_id.clone();
+        if !self.gates.contains_key(&tap.gate) {
+            return self.counters.refuse("tap.unknown_gate", format!("tap at gate {}: not in shop.toml", tap.gate));
+        }
+        let at = self.event_time(Device::Gate(tap.gate.clone()), tap.t_us);
+        if let Some(known) = self.books.taps.get(&id) {
+            match known.decided {
+                Some(decided) => self.answer(&tap.gate, &id, decided.open, decided.reason, known.visit),
+                None if self.asking.contains_key(&id) => {}
+                None => {
+                    let amount = known.amount;
+                    self.ask(&tap, amount, None);
+                }
+            }
+            return;
+        }
+        let Some(at) = at else { return self.answer(&tap.gate, &id, false, Reason::Malformed, None) };
+        if self.now.since(at) > TAP_EXPIRES_MS * MS_US {
+            return self.answer(&tap.gate, &id, false, Reason::Expired, None);
+        }
+        match tap.direction {
+            Direction::In => self.tap_in(tap),
+            Direction::Out => self.tap_out(tap),
+        }
+    }
+
+    fn tap_in(&mut self, tap: Tap) {
+        let body = self.nearest_to_reader(&tap.gate, |floor, body| {
+            floor.books.open_visit_of(body).is_none_or(|visit| visit.payer.is_none() && !visit.is_staff())
+        });
+        if !self.open {
+            return self.answer(&tap.gate, &tap.tap_id, false, Reason::ShopClosed, None);
+        }
+        if let Some(visit) = self.books.open_visit_paid_by(&tap.credential.token).map(|visit| visit.id) {
+            self.record(&tap, Some(visit), true, Reason::Ok);
+            return self.open_gate(&tap.gate, visit, body, tap.group_size);
+        }
+        let same = |known: &TapId, floor: &Floor| {
+            let credential = floor.books.taps.get(known).and_then(|record| record.credential.as_ref());
+            credential.is_some_and(|credential| credential.token == tap.credential.token)
+        };
+        let leader = self.asking.keys().find(|known| same(known, self)).cloned();
+        self.emit_asked(&tap, None, self.options.policy.hold_amount);
+        match leader.and_then(|leader| self.asking.get_mut(&leader)) {
+            Some(asking) => asking.followers.push(tap.tap_id),
+            None => self.ask(&tap, self.options.policy.hold_amount, body),
+        }
+    }
+
+    /// A tap at the exit binds a payer to the nearest body's visit, or confirms it. Nobody is ever locked in: who owes
+    /// nothing is let out.
+    fn tap_out(&mut self, tap: Tap) {
+        let nearest = self.nearest_to_reader(&tap.gate, |floor, body| floor.books.open_visit_of(body).is_some());
+        let visit = nearest.and_then(|body| self.books.open_visit_of(body)).or_else(|| {
+            // Nobody in view at the reader: the one visit that still needs a payer, if there is just one.
+            let mut unpaid = self.books.open_visits().filter(|v| v.payer.is_none() && !v.is_staff());
+            let only = unpaid.next();
+            if unpaid.next().is_some() { None } else { only }
+        });
+        let Some(visit) = visit else {
+            return self.record(&tap, None, true, Reason::Ok);
+        };
+        let (id, payer, staff) = (visit.id, visit.payer.clone(), visit.is_staff());
+        let owed = self.books.cart(visit, &self.desk.drafts_of(visit), self.now).total;
+        if payer.is_some() || staff {
+            return self.record(&tap, Some(id), true, Reason::Ok);
+        }
+        if owed == Cents::ZERO {
+            self.record(&tap, Some(id), true, Reason::Ok);
+            return self.emit(
+                Some(id),
+                Fact::PayerBound { tap_id: Some(tap.tap_id), hold: None, offline: false },
+                Some(Subject::Credential(tap.credential)),
+            );
+        }
+        self.emit_asked(&tap, Some(id), owed);
+        self.ask(&tap, owed, None);
+    }
+
+    fn emit_asked(&mut self, tap: &Tap, visit: Option<VisitId>, amount: Cents) {
+        // Staff are let in on upstream's word alone: nothing is held.
+        let amount = if tap.credential.kind == "staff" { Cents::ZERO } else { amount };
+        let (tap_id, gate) = (tap.tap_id.clone(), tap.gate.clone());
+        let fact = Fact::Asked { tap_id, gate, direction: tap.direction, group_size: tap.group_size, amount };
+        self.emit(visit, fact, Some(Subject::Credential(tap.credential.clone())));
+    }
+
+    fn ask(&mut self, tap: &Tap, amount: Cents, body: Option<BodyId>) {
+        let amount = if tap.credential.kind == "staff" { Cents::ZERO } else { amount };
+        self.asking.insert(tap.tap_id.clone(), Asking { since: self.now, body, followers: Vec::new() });
+        let credential = tap.credential.clone();
+        self.fx.then.push(Effect::Authorise { tap_id: tap.tap_id.clone(), credential, amount });
+    }
+
+    pub(super) fn authorised(&mut self, authorised: Authorised) {
+        let tap_id = authorised.tap_id;
+        match authorised.answer {
+            Answer::Unreachable => self.offline_since = self.offline_since.or(Some(self.now)),
+            _ => self.offline_since = None,
+        }
+        let Some(record) = self.books.taps.get(&tap_id).cloned() else {
+            if let Answer::Held { authorization_id, .. } = authorised.answer {
+                self.fx.outbox.push(Outgoing::Release { authorization_or_tap: authorization_id, visit: None });
+            }
+            return;
+        };
+        match (authorised.answer, record.decided) {
+            (Answer::Held { authorization_id, amount, expires_us }, None) => {
+                self.decide(&tap_id, Ok(Some(Hold { authorization_id, amount, expires_us })), false);
+            }
+            (Answer::Declined { reason }, None) => self.decide(&tap_id, Err(reason_of(&reason)), false),
+            (Answer::Unreachable, None) => self.decide_offline(&tap_id),
+            (Answer::Held { authorization_id, amount, expires_us }, Some(decided)) => {
+                let known = record.hold.as_ref().is_some_and(|hold| hold.authorization_id == authorization_id);
+                let visit = record.visit.and_then(|id| self.books.visits.get(&id));
+                let wanted = visit.is_some_and(|v| {
+                    v.is_open() && v.hold.is_none() && v.payer_tap.as_ref() == Some(&tap_id) && amount > Cents::ZERO
+                });
+                if known {
+                    // The same answer twice.
+                } else if decided.open && decided.offline && wanted {
+                    let hold = Hold { authorization_id, amount, expires_us };
+                    self.emit(record.visit, Fact::HoldAdopted { tap_id, hold }, None);
+                } else {
+                    self.release(record.visit, tap_id, authorization_id, "answered too late");
+                }
+            }
+            (_, Some(_)) => {}
+        }
+    }
+
+    /// Gives a hold back; upstream hears of it by the outbox.
+    pub(super) fn release(&mut self, visit: Option<VisitId>, tap_id: TapId, authorization_or_tap: String, why: &str) {
+        self.emit(visit, Fact::HoldReleased { tap_id, why: why.into() }, None);
+        self.fx.outbox.push(Outgoing::Release { authorization_or_tap, visit });
+    }
+
+    /// Upstream gave no answer in time: let in who owes little enough.
+    fn decide_offline(&mut self, tap_id: &TapId) {
+        let since = *self.offline_since.get_or_insert(self.now);
+        let record = &self.books.taps[tap_id];
+        let Some(credential) = record.credential.clone() else { return };
+        let policy = &self.options.policy;
+        let exposure = |token: Option<&str>| -> Cents {
+            let of = |visit: &&super::Visit| {
+                token.is_none_or(|token| visit.payer.as_ref().is_some_and(|payer| payer.token == token))
+            };
+            let owes = |visit: &super::Visit| {
+                let cart = if visit.is_open() { self.books.cart(visit, &[], self.now).total } else { Cents::ZERO };
+                let offline_hold = if visit.is_open() && visit.offline { policy.hold_amount } else { Cents::ZERO };
+                visit.exposure(cart).max(offline_hold)
+            };
+            self.books.visits.values().filter(of).map(owes).sum()
+        };
+        let amount = record.amount;
+        let refused = if credential.kind == "staff" {
+            let approved = |tap: &super::books::TapRecord| {
+                tap.decided.is_some_and(|d| d.open)
+                    && tap.credential.as_ref().is_some_and(|c| c.token == credential.token)
+            };
+            !self.books.taps.values().any(approved)
+        } else {
+            self.now.since(since) > policy.offline_max_h * 3600 * SECOND_US
+                || exposure(Some(&credential.token)) + amount > policy.offline_credential_cap
+                || exposure(None) + amount > policy.offline_shop_cap
+        };
+        let outcome = if refused { Err(Reason::OfflineLimit) } else { Ok(None) };
+        self.decide(tap_id, outcome, true);
+    }
+
+    /// Decides an asked tap and everybody who waited for the same answer.
+    fn decide(&mut self, tap_id: &TapId, outcome: Result<Option<Hold>, Reason>, offline: bool) {
+        let asking = self.asking.remove(tap_id);
+        let record = self.books.taps[tap_id].clone();
+        let Some(credential) = record.credential.clone() else { return };
+        let body = asking.as_ref().and_then(|asking| asking.body);
+        let (open, reason) = match &outcome {
+            Ok(_) => (true, Reason::Ok),
+            Err(reason) => (false, *reason),
+        };
+        let hold = outcome.ok().flatten();
+        let decided = |hold: Option<Hold>, valid_ms| Fact::Decided {
+            tap_id: tap_id.clone(),
+            gate: record.gate.clone(),
+            direction: record.direction,
+            open,
+            reason,
+            valid_ms,
+            hold,
+            offline,
+            group_size: record.group_size,
+        };
+        let valid_ms = self.options.policy.valid_ms;
+        if !open {
+            self.emit(record.visit, decided(None, 0), None);
+            self.answer(&record.gate, tap_id, false, reason, None);
+        } else if let Some(visit) = self.books.open_visit_paid_by(&credential.token).map(|visit| visit.id) {
+            // The same card opened a visit meanwhile: one hold is enough.
+            self.emit(Some(visit), decided(None, valid_ms), None);
+            if let Some(hold) = hold.filter(|hold| hold.amount > Cents::ZERO) {
+                self.release(None, tap_id.clone(), hold.authorization_id, "the same card is already in");
+            }
+            self.answer(&record.gate, tap_id, true, reason, Some(visit));
+            self.open_gate(&record.gate, visit, body, record.group_size);
+        } else {
+            self.decide_open(tap_id, &record, credential, hold, offline, body, decided);
+        }
+        for follower in asking.into_iter().flat_map(|asking| asking.followers) {
+            self.decide(&follower, if open { Ok(None) } else { Err(reason) }, offline);
+        }
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn decide_open(
+        &mut self,
+        tap_id: &TapId,
+        record: &super::books::TapRecord,
+        credential: Credential,
+        hold: Option<Hold>,
+        offline: bool,
+        body: Option<BodyId>,
+        decided: impl Fn(Option<Hold>, i64) -> Fact,
+    ) {
+        let staff = credential.kind == "staff";
+        let hold = hold.filter(|hold| hold.amount > Cents::ZERO);
+        // Out: the visit the tap was about. In: the visit of a body that came in without a tap, or a new one.
+        let unpaid = body.and_then(|body| self.books.open_visit_of(body)).filter(|visit| visit.payer.is_none());
+        let known = record.visit.or(unpaid.map(|visit| visit.id)).filter(|_| !staff);
+        let known = known.filter(|id| self.books.visits.get(id).is_some_and(|visit| visit.is_open()));
+        let visit = known.unwrap_or_else(|| VisitId::begun_by(&self.shop.id, tap_id.as_str()));
+        if record.direction == Direction::Out && known.is_none() {
+            // The visit closed while upstream was thinking: the tap has nothing to pay for.
+            self.emit(record.visit, decided(None, self.options.policy.valid_ms), None);
+            if let Some(hold) = hold {
+                self.release(record.visit, tap_id.clone(), hold.authorization_id, "the visit had closed");
+            }
+            return self.answer(&record.gate, tap_id, true, Reason::Ok, record.visit);
+        }
+        self.emit(Some(visit), decided(hold.clone(), self.options.policy.valid_ms), None);
+        if known.is_none() {
+            let by = if staff { Opening::Staff } else { Opening::Tap };
+            self.open_visit(visit, by, Some(record.gate.clone()));
+        }
+        let subject = Subject::Credential(credential);
+        self.emit(Some(visit), Fact::PayerBound { tap_id: Some(tap_id.clone()), hold, offline }, Some(subject));
+        self.answer(&record.gate, tap_id, true, Reason::Ok, Some(visit));
+        if record.direction == Direction::In {
+            self.open_gate(&record.gate, visit, body, record.group_size);
+        }
+        self.publish_cart(visit, true);
+    }
+
+    pub(super) fn open_visit(&mut self, visit: VisitId, by: Opening, gate: Option<GateId>) {
+        self.emit(Some(visit), Fact::VisitOpened { by, gate }, None);
+        let data = serde_json::to_value(self.books.cart(&self.books.visits[&visit], &[], self.now));
+        self.tell("visit.started", visit.to_string(), 0, data.expect("a cart is JSON"));
+    }
+
+    /// A decision that needs no authorisation, journalled at once.
+    fn record(&mut self, tap: &Tap, visit: Option<VisitId>, open: bool, reason: Reason) {
+        let fact = Fact::Decided {
+            tap_id: tap.tap_id.clone(),
+            gate: tap.gate.clone(),
+            direction: tap.direction,
+            open,
+            reason,
+            valid_ms: self.options.policy.valid_ms,
+            hold: None,
+            offline: false,
+            group_size: tap.group_size,
+        };
+        self.emit(visit, fact, Some(Subject::Credential(tap.credential.clone())));
+        self.answer(&tap.gate, &tap.tap_id, open, reason, visit);
+    }
+
+    fn answer(&mut self, gate: &GateId, tap_id: &TapId, open: bool, reason: Reason, visit_id: Option<VisitId>) {
+        let valid_ms = if open { self.options.policy.valid_ms } else { 0 };
+        let decision = Decision { tap_id: tap_id.clone(), open, valid_ms, reason, visit_id, t_us: self.now };
+        if let Some(state) = self.gates.get_mut(gate) {
+            state.last = Some((self.now, reason));
+        }
+        self.counters.count(if open { "gate.opened" } else { "gate.refused" });
+        self.fx.then.push(Effect::Decide { gate: gate.clone(), decision });
+    }
+
+    fn open_gate(&mut self, gate: &GateId, visit: VisitId, body: Option<BodyId>, group_size: u32) {
+        let until = self.now.plus_ms(self.options.policy.valid_ms);
+        if let Some(state) = self.gates.get_mut(gate) {
+            state.openings.push(Opened { visit, until, body, admitted: 0, group_size: group_size.max(1) });
+        }
+    }
+
+    /// After a restart: gates that were opened and are still valid.
+    pub(super) fn reopen_gates(&mut self) {
+        let valid = |tap: &super::books::TapRecord| {
+            let decided = tap.decided.filter(|d| d.open && tap.direction == Direction::In)?;
+            (decided.at.plus_ms(decided.valid_ms) > self.now).then_some((tap.gate.clone(), tap.visit?, tap.group_size))
+        };
+        let openings: Vec<_> = self.books.taps.values().filter_map(valid).collect();
+        for (gate, visit, group_size) in openings {
+            self.open_gate(&gate, visit, None, group_size);
+        }
+    }
+
+    pub(super) fn passage(&mut self, passage: Passage) {
+        let Some(gate) = self.shop.layout.gates.get(&passage.gate).cloned() else {
+            let gate = &passage.gate;
+            return self.counters.refuse("passage.unknown_gate", format!("passage at gate {gate}: not in shop.toml"));
+        };
+        let Some(t) = self.event_time(Device::Gate(gate.id.clone()), passage.t_us) else { return };
+        if self.books.passages.contains_key(&passage.passage_id) {
+            return self.counters.count("passage.repeated");
+        }
+        let direction = passage.direction;
+        self.emit(None, Fact::Passed { passage_id: passage.passage_id, gate: gate.id.clone(), direction }, None);
+        let seen = self.crossings.iter_mut().find(|crossing| {
+            !crossing.counted
+                && crossing.direction == direction
+                && crossing.gate.as_ref() == Some(&gate.id)
+                && crossing.t.since(t).abs() <= SAME_PASSAGE_US
+        });
+        if let Some(crossing) = seen {
+            crossing.counted = true;
+            if direction == Direction::Out {
+                // Seen stepping out and counted by the beam: no need to wait for a return.
+                let nearest = self.stepping_out.iter().min_by_key(|(_, at)| at.since(t).abs()).map(|(body, _)| *body);
+                nearest.into_iter().for_each(|body| self.leave(body));
+            }
+            return;
+        }
+        self.crossings.push(Crossing { t, gate: Some(gate.id.clone()), direction, counted: true });
+        match direction {
+            Direction::In => {
+                let bound = self.gates[&gate.id].openings.iter().filter_map(|opened| opened.body).find(|body| {
+                    let near = |b: &crate::tracking::Body| gate.line.distance(b.last().floor) <= BEAM_M;
+                    self.plan.body(*body).is_some_and(near) && self.books.open_visit_of(*body).is_none()
+                });
+                let fresh = |floor: &Floor, body: BodyId| floor.books.open_visit_of(body).is_none();
+                let body = bound.or_else(|| self.nearest(|at| gate.line.distance(at), BEAM_M, fresh));
+                let middle = gate.line.from.toward(gate.line.to, 0.5);
+                let body = body.unwrap_or_else(|| self.plan.imagine(self.now, middle));
+                self.enter(body, Some(&gate.id), t);
+            }
+            Direction::Out => {
+                let shopping = |floor: &Floor, body: BodyId| floor.books.open_visit_of(body).is_some();
+                let body = self.nearest(|at| gate.line.distance(at), BEAM_M, shopping);
+                // Out of view: the unseen body that was last nearest the gate.
+                let unseen = |floor: &Floor, body: BodyId| {
+                    let lost = floor.plan.body(body).is_some_and(|b| floor.now.since(b.last().t) > SECOND_US);
+                    lost && floor.books.open_visit_of(body).is_some()
+                };
+                let body = body.or_else(|| self.nearest(|at| gate.line.distance(at), f64::INFINITY, unseen));
+                match body {
+                    Some(body) => self.leave(body),
+                    None => self.counters.count("passage.nobody"),
+                }
+            }
+        }
+    }
+
+    pub(super) fn people(&mut self, people: People) {
+        let Some(t) = self.event_time(Device::Camera(people.camera.clone()), people.t_us) else { return };
+        let Some(CameraState { last }) = self.cameras.get_mut(&people.camera) else {
+            let camera = &people.camera;
+            return self
+                .counters
+                .refuse("people.unknown_camera", format!("people of camera {camera}: not in shop.toml"));
+        };
+        *last = Some((self.now, t));
+        let look = self.plan.look(&people, t, &self.shop.clone().layout);
+        if self.now.since(self.started) <= super::REBIND_US {
+            for (body, rival) in &look.ambiguous {
+                let visits = [body, rival].map(|body| self.books.open_visit_of(*body).map(|visit| visit.id));
+                if visits[0] != visits[1] {
+                    visits.into_iter().flatten().for_each(|visit| self.doubt(visit, "mistakable after a restart"));
+                }
+            }
+        }
+        for body in look.born {
+            self.counters.count("bodies.born");
+            let at = self.plan.body(body).expect("just born").last().floor;
+            let staff_zone = self.shop.layout.in_zone(crate::shop::ZoneKind::Staff, at);
+            if staff_zone && self.books.open_visit_of(body).is_none() {
+                let visit = VisitId::begun_by(&self.shop.id, &format!("body/{body}"));
+                self.open_visit(visit, Opening::Staff, None);
+                self.emit(Some(visit), Fact::Joined { body }, None);
+            }
+        }
+        for (body, _, at) in look.moved {
+            self.follow(body, at, t);
+        }
+    }
+
+    /// Notices lines being crossed by a body that is now at `at`.
+    fn follow(&mut self, body: BodyId, at: Point2, t: ShopTime) {
+        let shop = self.shop.clone();
+        let gates = shop.layout.gates.values().map(|gate| (Some(&gate.id), &gate.line));
+        let exits = shop.layout.exit_lines.iter().map(|line| (None, line));
+        for (i, (gate, line)) in gates.chain(exits).enumerate() {
+            if line.distance(at) < CLEAR_M {
+                continue;
+            }
+            let is_in = line.is_inside(at);
+            let before = self.sides.insert((body, i), (is_in, at));
+            let Some((was_in, was_at)) = before.filter(|(was_in, _)| *was_in != is_in) else { continue };
+            if line.crossed(was_at, at).is_none() {
+                continue;
+            }
+            let direction = if was_in { Direction::Out } else { Direction::In };
+            let inside = self.books.open_visit_of(body).is_some();
+            match direction {
+                Direction::In if inside => drop(self.stepping_out.remove(&body)),
+                Direction::In => {
+                    self.crossings.push(Crossing { t, gate: gate.cloned(), direction, counted: false });
+                    self.enter(body, gate, t);
+                }
+                Direction::Out if inside => {
+                    self.stepping_out.insert(body, self.now);
+                    self.crossings.push(Crossing { t, gate: gate.cloned(), direction, counted: false });
+                }
+                Direction::Out => {}
+            }
+        }
+    }
+
+    /// A body came in: on an opening it joins that visit, on none it is a visit without payer.
+    fn enter(&mut self, body: BodyId, gate: Option<&GateId>, t: ShopTime) {
+        let policy_join = self.options.policy.join;
+        let books = &self.books;
+        let opening = gate.and_then(|gate| self.gates.get_mut(gate)).and_then(|state| {
+            let valid = |o: &Opened| {
+                t <= ShopTime(o.until.0 + LATE_US) && books.visits.get(&o.visit).is_some_and(|visit| visit.is_open())
+            };
+            let room = |o: &Opened| policy_join == Join::Opening || o.admitted < o.group_size;
+            let own = state.openings.iter().position(|o| valid(o) && o.body == Some(body));
+            let index = own.or_else(|| state.openings.iter().rposition(|o| valid(o) && room(o)))?;
+            Some(&mut state.openings[index])
+        });
+        let visit = match opening {
+            Some(opened) => {
+                opened.admitted += 1;
+                opened.visit
+            }
+            None => {
+                let visit = VisitId::begun_by(&self.shop.id, &format!("body/{body}/{}", t.0));
+                self.counters.count("visits.no_opening");
+                self.open_visit(visit, Opening::Tailgate, gate.cloned());
+                visit
+            }
+        };
+        self.emit(Some(visit), Fact::Joined { body }, None);
+    }
+
+    pub(super) fn leave(&mut self, body: BodyId) {
+        self.stepping_out.remove(&body);
+        if let Some(visit) = self.books.open_visit_of(body).map(|visit| visit.id) {
+            self.emit(Some(visit), Fact::Left { body }, None);
+        }
+    }
+
+    pub(super) fn doors_tick(&mut self) {
+        let late = |asking: &Asking| self.now.since(asking.since) >= AUTHORISE_BUDGET_MS * MS_US;
+        let overdue: Vec<TapId> = self.asking.iter().filter(|(_, a)| late(a)).map(|(id, _)| id.clone()).collect();
+        for tap_id in overdue {
+            self.decide_offline(&tap_id);
+        }
+        // Asked before a restart and never sent again: upstream may hold money for nobody.
+        let orphan = |(id, tap): (&TapId, &super::books::TapRecord)| {
+            let waiting = self.asking.contains_key(id) || self.asking.values().any(|a| a.followers.contains(id));
+            let old = self.now.since(tap.at) > TAP_EXPIRES_MS * MS_US;
+            (tap.decided.is_none() && !waiting && old).then(|| id.clone())
+        };
+        let orphans: Vec<TapId> = self.books.taps.iter().filter_map(orphan).collect();
+        for tap_id in orphans {
+            let visit = self.books.taps[&tap_id].visit;
+            self.decide(&tap_id, Err(Reason::Expired), true);
+            self.release(visit, tap_id.clone(), tap_id.to_string(), "the daemon restarted before it could answer");
+        }
+        let old = ShopTime(self.now.0 - 10 * SECOND_US);
+        self.crossings.retain(|crossing| crossing.t > old);
+        for state in self.gates.values_mut() {
+            state.openings.retain(|opened| opened.until > old);
+        }
+        let gone: Vec<BodyId> = self
+            .stepping_out
+            .iter()
+            .filter(|(_, since)| self.now.since(**since) >= RETURN_US)
+            .map(|(body, _)| *body)
+            .collect();
+        gone.into_iter().for_each(|body| self.leave(body));
+        self.adopt_strays();
+    }
+
+    /// A body in the middle of the shop that belongs to no visit: somebody the cameras missed at the gate.
+    fn adopt_strays(&mut self) {
+        let stray = |body: &&crate::tracking::Body| {
+            let (at, born) = (body.last().floor, &body.born);
+            self.now.since(born.t) >= STRAY_US
+                && self.now.since(body.last().t) < SECOND_US
+                && self.shop.layout.is_inside(at)
+                && !self.shop.layout.is_doorway(at)
+                && !self.shop.layout.is_doorway(born.floor)
+                && self.books.visit_of(body.id).is_none()
+        };
+        let strays: Vec<BodyId> = self.plan.bodies().filter(stray).map(|body| body.id).collect();
+        for body in strays {
+            self.counters.count("bodies.appeared_inside");
+            self.enter(body, None, self.now);
+        }
+    }
+
+    fn nearest_to_reader(&self, gate: &GateId, fits: impl Fn(&Floor, BodyId) -> bool) -> Option<BodyId> {
+        let reader = self.shop.layout.gates.get(gate)?.reader;
+        self.nearest(|at| reader.distance(at), READER_M, fits)
+    }
+
+    /// The body with the least `distance`, at most `within` metres, among those that fit.
+    fn nearest(
+        &self,
+        distance: impl Fn(Point2) -> f64,
+        within: f64,
+        fits: impl Fn(&Floor, BodyId) -> bool,
+    ) -> Option<BodyId> {
+        let at = |body: &crate::tracking::Body| distance(body.last().floor);
+        let near = self.plan.bodies().filter(|body| at(body) <= within && fits(self, body.id));
+        near.min_by(|a, b| at(a).total_cmp(&at(b)).then(a.id.cmp(&b.id))).map(|body| body.id)
+    }
+}
+
+/// Upstream's word for a refusal, as the gate says it.
+fn reason_of(reason: &str) -> Reason {
+    match reason {
+        "already_used" => Reason::AlreadyUsed,
+        "unknown_code" => Reason::UnknownCode,
+        "restricted" => Reason::Restricted,
+        "expired" => Reason::Expired,
+        _ => Reason::Declined,
+    }
+}

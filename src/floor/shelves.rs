@@ -1,0 +1,544 @@
+//! Weights to claims: scales find steps, bodies near them become an interaction, the model weighs it, carts change.
+//!
+//! A step is a *draft* in the snapshot at once; when it has settled and every live camera has caught up with it, it is
+//! weighed. One batch is out at a time, and an interaction waits for earlier unsettled ones of the same people: what
+//! somebody holds must be known before a put-back can be explained.
+
+use super::{Books, Device, Floor, Visit};
+use crate::base::limits::{WATERMARK_MS, WEIGH_BUDGET_MS};
+use crate::base::time::{MS_US, SECOND_US};
+use crate::base::{BodyId, Cents, Point2, Point3, Probability, ProductId, ShelfId, ShopTime, VisitId};
+use crate::events::{
+    Actor, Claim, Effect, Fact, Guess, Interaction, InteractionId, InteractionKind, WeighRequest, Weighed, Weights,
+};
+use crate::fusion::interaction::reach_distance;
+use crate::fusion::{DetectorKind, NearestAttributor, Scale, Step, StepEvent, StepOptions};
+use crate::shop::Shop;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Bodies whose head and hands all stayed further than this from the plates did not do it, metres: an arm is 0.7 m,
+/// and the head of somebody reaching to the lowest shelf is 1.6 m above it.
+const REACH_M: f64 = 2.5;
+/// A body out of view moves at most this fast, m/s, for at most [`UNSEEN_S`].
+const UNSEEN_M_S: f64 = 1.5;
+const UNSEEN_S: f64 = 10.0;
+/// Who stood within this of the plates when we went blind, or when we saw again, is the likely one, metres.
+const LIKELY_M: f64 = 1.5;
+/// The hand is at the shelf from this long before the scale moves, us.
+const BEFORE_US: i64 = 400 * MS_US;
+/// A movement is over after this however long the plates ring, us.
+const MOVEMENT_US: i64 = 2_500 * MS_US;
+/// Longest wait for an earlier unsettled step of the same people, us.
+const ORDER_US: i64 = 3_500 * MS_US;
+/// After a start, gap steps wait this long for bodies to be found again, us.
+const GAP_WAIT_US: i64 = 2 * SECOND_US;
+/// Calm shelves' levels are journalled this often, us.
+const LEVELS_US: i64 = 60 * SECOND_US;
+/// Message numbers remembered a shelf, to know a repeated one.
+const SEQS: usize = 64;
+
+pub(super) struct ShelfDesk {
+    shelves: BTreeMap<ShelfId, Desk>,
+    /// Settled steps that wait to be weighed.
+    pending: Vec<Pending>,
+    asked: Option<Asked>,
+    next_batch: u64,
+    next_interaction: u64,
+}
+
+struct Desk {
+    scale: Scale,
+    online: bool,
+    boot: String,
+    seqs: BTreeSet<u64>,
+    drafts: BTreeMap<u64, Draft>,
+    ringing_since: Option<ShopTime>,
+    last_step: Option<(ShopTime, f64)>,
+    last_arrival: Option<ShopTime>,
+    /// When levels were last journalled, and whether they changed since.
+    noted: ShopTime,
+    dirty: bool,
+}
+
+struct Draft {
+    begin: ShopTime,
+    claims: Vec<(VisitId, ProductId, i64, Probability)>,
+}
+
+#[derive(Clone)]
+struct Pending {
+    id: InteractionId,
+    shelf: ShelfId,
+    step: Step,
+    settled_at: ShopTime,
+}
+
+struct Asked {
+    since: ShopTime,
+    request: WeighRequest,
+    pending: Vec<Pending>,
+}
+
+impl ShelfDesk {
+    pub fn new(shop: &Shop, options: &StepOptions, books: &Books) -> ShelfDesk {
+        let desk = |shelf: &crate::shop::Shelf| {
+            let mut scale = Scale::new(DetectorKind::Steps, shelf.plates.len(), options.clone());
+            if let Some((seen, levels)) = books.levels.get(&shelf.id) {
+                scale.restore(levels, *seen);
+            }
+            Desk {
+                scale,
+                online: true,
+                boot: String::new(),
+                seqs: BTreeSet::new(),
+                drafts: BTreeMap::new(),
+                ringing_since: None,
+                last_step: None,
+                last_arrival: None,
+                noted: ShopTime(0),
+                dirty: false,
+            }
+        };
+        ShelfDesk {
+            shelves: shop.layout.shelves.values().map(|shelf| (shelf.id.clone(), desk(shelf))).collect(),
+            pending: Vec::new(),
+            asked: None,
+            next_batch: 1,
+            next_interaction: books.next_interaction,
+        }
+    }
+
+    pub fn set_online(&mut self, shelf: &ShelfId, online: bool) {
+        if let Some(desk) = self.shelves.get_mut(shelf) {
+            desk.online = online;
+        }
+    }
+
+    /// Units drafted into a visit's cart.
+    pub fn drafts_of(&self, visit: &Visit) -> Vec<(ProductId, i64, Probability)> {
+        let drafts = self.shelves.values().flat_map(|desk| desk.drafts.values()).flat_map(|draft| &draft.claims);
+        drafts.filter(|(v, ..)| *v == visit.id).map(|(_, product, count, p)| (product.clone(), *count, *p)).collect()
+    }
+
+    /// Shelves that move or wait to be explained, each with since when.
+    fn unsettled(&self) -> impl Iterator<Item = (&ShelfId, ShopTime)> {
+        let ringing = self.shelves.iter().filter_map(|(id, desk)| Some((id, desk.ringing_since?)));
+        let asked = self.asked.iter().flat_map(|asked| &asked.pending);
+        ringing.chain(self.pending.iter().chain(asked).map(|p| (&p.shelf, p.step.begin)))
+    }
+
+    /// Settled levels without the steps that are not claimed yet: what the journal may say.
+    fn claimed_levels(&self, shelf: &ShelfId) -> Vec<Option<f64>> {
+        let mut levels = self.shelves[shelf].scale.levels();
+        let asked = self.asked.iter().flat_map(|asked| &asked.pending);
+        for open in self.pending.iter().chain(asked).filter(|open| open.shelf == *shelf) {
+            for (level, change) in levels.iter_mut().zip(&open.step.profile_g) {
+                *level = level.map(|grams| grams - change);
+            }
+        }
+        // Journalled to 0.1 g: below the plates' resolution of 0.24 g.
+        levels.into_iter().map(|level| level.map(|grams| (grams * 10.0).round() / 10.0)).collect()
+    }
+}
+
+impl Floor {
+    pub(super) fn weights(&mut self, weights: Weights) {
+        let Some(shelf) = self.shop.layout.shelves.get(&weights.shelf) else {
+            let shelf = &weights.shelf;
+            return self.counters.refuse("weights.unknown_shelf", format!("shelf {shelf}: not in shop.toml"));
+        };
+        if weights.plates.iter().any(|samples| shelf.plate(samples.plate).is_none()) {
+            let (id, n) = (&shelf.id, shelf.plates.len());
+            return self.counters.refuse("weights.unknown_plate", format!("shelf {id} has plates 1 to {n}"));
+        }
+        let id = weights.shelf.clone();
+        let desk = self.desk.shelves.get_mut(&id).expect("every shelf has a desk");
+        if desk.boot != weights.boot {
+            if !desk.boot.is_empty() {
+                self.counters.count("weights.reboots");
+            }
+            desk.boot = weights.boot.clone();
+            desk.seqs.clear();
+        }
+        let newest = desk.seqs.last().copied();
+        if !desk.seqs.insert(weights.seq) || newest.is_some_and(|newest| weights.seq + (SEQS as u64) < newest) {
+            return self.counters.count("weights.repeated");
+        }
+        if let Some(missing) = newest.and_then(|newest| weights.seq.checked_sub(newest + 1)) {
+            self.counters.add("weights.missing", missing);
+        }
+        if desk.seqs.len() > SEQS {
+            desk.seqs.pop_first();
+        }
+        desk.last_arrival = Some(self.now);
+        desk.online = true;
+        let samples = weights.plates.iter().map(|plate| plate.grams.len()).max().unwrap_or(0) as i64;
+        let length_us = samples * weights.dt_us;
+        let Some(end) = self.event_time(Device::Shelf(id.clone()), weights.t0_us + length_us) else { return };
+        let desk = self.desk.shelves.get_mut(&id).expect("every shelf has a desk");
+        let events = desk.scale.feed(ShopTime(end.0 - length_us), weights.dt_us, &weights.plates);
+        self.step_events(&id, events);
+    }
+
+    pub(super) fn shelves_tick(&mut self) {
+        let ids: Vec<ShelfId> = self.desk.shelves.keys().cloned().collect();
+        for id in &ids {
+            let now = self.now;
+            let desk = self.desk.shelves.get_mut(id).expect("listed");
+            let events = desk.scale.tick(now);
+            self.step_events(id, events);
+            let desk = &self.desk.shelves[id];
+            let calm = desk.ringing_since.is_none() && desk.drafts.is_empty() && desk.last_arrival.is_some();
+            if calm && now.since(desk.noted) >= LEVELS_US {
+                self.note_levels(id);
+            }
+        }
+        if let Some(asked) = self.desk.asked.take_if(|asked| self.now.since(asked.since) >= WEIGH_BUDGET_MS * MS_US) {
+            self.counters.count("weigh.late");
+            let mut rule = NearestAttributor::published().weigh(&asked.request, &self.shop.catalogue);
+            rule.model = format!("{} (in time's stead)", rule.model);
+            self.settle(asked, rule);
+        }
+        self.weigh_ready();
+    }
+
+    fn note_levels(&mut self, id: &ShelfId) {
+        let plates_g = self.desk.claimed_levels(id);
+        let desk = self.desk.shelves.get_mut(id).expect("listed");
+        desk.noted = self.now;
+        desk.dirty = false;
+        if plates_g.iter().any(Option::is_some) && self.books.levels.get(id).is_none_or(|(_, known)| *known != plates_g)
+        {
+            self.emit(None, Fact::Levels { shelf: id.clone(), plates_g }, None);
+        }
+    }
+
+    fn step_events(&mut self, shelf: &ShelfId, events: Vec<StepEvent>) {
+        for event in events {
+            match event {
+                StepEvent::Draft(step) => self.draft(shelf, step),
+                StepEvent::Settled(step) => {
+                    let desk = self.desk.shelves.get_mut(shelf).expect("known shelf");
+                    desk.last_step = Some((step.begin, step.delta_g));
+                    self.counters.count("steps.settled");
+                    let id = InteractionId(self.desk.next_interaction);
+                    self.desk.next_interaction += 1;
+                    self.desk.pending.push(Pending { id, shelf: shelf.clone(), step, settled_at: self.now });
+                }
+                StepEvent::Withdrawn { id } => {
+                    self.counters.count("steps.withdrawn");
+                    self.undraft(shelf, id);
+                }
+                StepEvent::Calm => self.desk.shelves.get_mut(shelf).expect("known shelf").dirty = true,
+            }
+        }
+        let desk = self.desk.shelves.get_mut(shelf).expect("known shelf");
+        desk.ringing_since = if desk.scale.is_ringing() { desk.ringing_since.or(Some(self.now)) } else { None };
+        if desk.dirty && desk.ringing_since.is_none() && desk.drafts.is_empty() && self.desk.pending.is_empty() {
+            self.note_levels(shelf);
+        }
+    }
+
+    /// The live cart shows at once what seems to have happened.
+    fn draft(&mut self, shelf: &ShelfId, step: Step) {
+        let cameras = self.shop.layout.cameras_seeing(shelf);
+        if !cameras.is_empty() {
+            self.fx.now.push(Effect::Look { cameras });
+        }
+        let interaction = self.interaction(InteractionId(0), shelf, &step);
+        let request = WeighRequest { batch: 0, interactions: vec![interaction] };
+        let rule = NearestAttributor::published().weigh(&request, &self.shop.catalogue);
+        let mut claims = Vec::new();
+        for guess in rule.guesses.iter().flatten() {
+            let Some((Some(body), Some(product), count, p)) = guess.alternatives.first() else { continue };
+            let Some(visit) = self.books.open_visit_of(*body).filter(|visit| !visit.is_staff()) else { continue };
+            claims.push((visit.id, product.clone(), *count, *p));
+        }
+        let changed: BTreeSet<VisitId> = claims.iter().map(|(visit, ..)| *visit).collect();
+        let desk = self.desk.shelves.get_mut(shelf).expect("known shelf");
+        desk.drafts.insert(step.id, Draft { begin: step.begin, claims });
+        changed.into_iter().for_each(|visit| self.publish_cart(visit, false));
+    }
+
+    fn undraft(&mut self, shelf: &ShelfId, step: u64) {
+        let draft = self.desk.shelves.get_mut(shelf).and_then(|desk| desk.drafts.remove(&step));
+        let changed: BTreeSet<VisitId> = draft.into_iter().flat_map(|d| d.claims).map(|(visit, ..)| visit).collect();
+        changed.into_iter().for_each(|visit| self.publish_cart(visit, false));
+    }
+
+    /// The plates a step happened on, in the shop frame: those with a tenth of the largest change.
+    fn places(&self, shelf: &ShelfId, profile_g: &[f64]) -> Vec<Point3> {
+        let shelf = &self.shop.layout.shelves[shelf];
+        let most = profile_g.iter().fold(0.0_f64, |most, g| most.max(g.abs()));
+        let touched = |(_, g): &(&crate::shop::Plate, &f64)| g.abs() >= 0.1 * most;
+        shelf.plates.iter().zip(profile_g).filter(touched).map(|(plate, _)| plate.centre).collect()
+    }
+
+    /// Everything known about a step: what stands there, who was near, what they hold.
+    fn interaction(&self, id: InteractionId, shelf: &ShelfId, step: &Step) -> Interaction {
+        let places = self.places(shelf, &step.profile_g);
+        let blind = step.begin < self.started;
+        let mut near: Vec<(BodyId, f64)> = if blind {
+            self.could_have_reached(&places, step)
+        } else {
+            let from = ShopTime(step.begin.0 - BEFORE_US);
+            let end = if step.gap { step.end } else { step.end.min(ShopTime(step.begin.0 + MOVEMENT_US)) };
+            let distance = |body: &crate::tracking::Body| {
+                let seen = body.during(from, end.max(step.begin));
+                let d = seen.map(|s| reach_distance(&places, s.head, &s.hands, s.floor)).fold(f64::INFINITY, f64::min);
+                (d <= REACH_M).then_some((body.id, d))
+            };
+            self.plan.bodies().filter_map(distance).collect()
+        };
+        if near.is_empty() && !blind {
+            near = self.unseen_near(&places, step.begin);
+        }
+        near.sort_by(|a, b| a.1.total_cmp(&b.1).then(a.0.cmp(&b.0)));
+        let holds = |body: BodyId| self.books.visit_of(body).map(Visit::held).unwrap_or_default();
+        let actor = |(body, distance_m): (BodyId, f64)| Actor { body, distance_m, holds: holds(body) };
+        Interaction {
+            id,
+            shelf: shelf.clone(),
+            begin: step.begin,
+            end: step.end,
+            delta_g: step.delta_g,
+            profile_g: step.profile_g.clone(),
+            stock: self.books.stock.on_shelf(shelf).map(|(plate, product)| (plate, product.clone())).collect(),
+            actors: near.into_iter().map(actor).collect(),
+        }
+    }
+
+    /// Nobody in view was near: bodies out of view that may have walked there.
+    fn unseen_near(&self, places: &[Point3], at: ShopTime) -> Vec<(BodyId, f64)> {
+        let to_shelf = |p: Point2| places.iter().map(|c| c.floor().distance(p)).fold(f64::INFINITY, f64::min);
+        let reachable = |body: &crate::tracking::Body| {
+            let unseen_s = at.secs_since(body.last().t);
+            let shopping = self.books.open_visit_of(body.id).is_some();
+            let imagined = body.tracks.is_empty();
+            let distance = to_shelf(body.last().floor);
+            let within = imagined || distance <= 1.0 + UNSEEN_M_S * unseen_s.min(UNSEEN_S);
+            (shopping && unseen_s > 0.3 && within).then_some((body.id, distance))
+        };
+        self.plan.bodies().filter_map(reachable).collect()
+    }
+
+    /// Who could have been at the plates between last seen and seen again, and most likely was: if somebody stood there
+    /// at either end, those; otherwise everybody who could have walked there and on to where they are now.
+    fn could_have_reached(&self, places: &[Point3], step: &Step) -> Vec<(BodyId, f64)> {
+        let to_shelf = |p: Point2| places.iter().map(|c| c.floor().distance(p)).fold(f64::INFINITY, f64::min);
+        // Three seconds more than we were down: a step that still rang then was not claimed, and its taker walked on.
+        let blind_s = self.started.secs_since(self.blind_from).clamp(0.0, 60.0) + 3.0;
+        let mut reachable = Vec::new();
+        for visit in self.books.visits.values() {
+            for (body, presence) in &visit.bodies {
+                if presence.left.is_some_and(|left| left < step.begin) {
+                    continue;
+                }
+                let before = presence.last_at.map(|(_, at)| at);
+                let seen = self.plan.body(*body);
+                let after = seen.filter(|b| !b.tracks.is_empty()).map(|b| {
+                    let since = b.during(self.started, step.end.max(self.started));
+                    since.map(|s| to_shelf(s.floor)).fold(to_shelf(b.last().floor), f64::min)
+                });
+                let from = before.map(to_shelf);
+                let nearest = [from, after].into_iter().flatten().fold(f64::INFINITY, f64::min);
+                let way = from.unwrap_or(0.0) + after.unwrap_or(0.0);
+                if way <= 2.0 + UNSEEN_M_S * blind_s || nearest <= LIKELY_M {
+                    reachable.push((*body, nearest));
+                }
+            }
+        }
+        if reachable.iter().any(|(_, nearest)| *nearest <= LIKELY_M) {
+            reachable.retain(|(_, nearest)| *nearest <= LIKELY_M);
+        }
+        reachable
+    }
+
+    /// Sends what is ready to be weighed: settled, seen by every live camera, nothing earlier open for the same people.
+    fn weigh_ready(&mut self) {
+        if self.desk.asked.is_some() || self.desk.pending.is_empty() {
+            return;
+        }
+        self.desk.pending.sort_by_key(|p| (p.step.begin, p.id));
+        let mut batch: Vec<(Pending, Interaction)> = Vec::new();
+        let mut busy: BTreeSet<VisitId> = BTreeSet::new();
+        for pending in &self.desk.pending {
+            let interaction = self.interaction(pending.id, &pending.shelf, &pending.step);
+            let visits: BTreeSet<VisitId> =
+                interaction.actors.iter().filter_map(|a| self.books.visit_of(a.body)).map(|visit| visit.id).collect();
+            let clash = !visits.is_disjoint(&busy) || batch.iter().any(|(p, _)| p.shelf == pending.shelf);
+            if !clash && self.is_ready(pending, &interaction) {
+                batch.push((pending.clone(), interaction));
+            }
+            busy.extend(visits);
+        }
+        if batch.is_empty() {
+            return;
+        }
+        self.desk.pending.retain(|p| batch.iter().all(|(sent, _)| sent.id != p.id));
+        let (pending, interactions): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
+        let request = WeighRequest { batch: self.desk.next_batch, interactions };
+        self.desk.next_batch += 1;
+        self.fx.now.push(Effect::Weigh(request.clone()));
+        self.desk.asked = Some(Asked { since: self.now, request, pending });
+    }
+
+    fn is_ready(&self, pending: &Pending, interaction: &Interaction) -> bool {
+        let waited = self.now.since(pending.settled_at);
+        if pending.step.begin < self.started && self.now.since(self.started) < GAP_WAIT_US {
+            return false;
+        }
+        let seeing = self.shop.layout.cameras_seeing(&pending.shelf);
+        let behind = self.live_cameras().any(|(id, event)| event < pending.step.end && seeing.contains(id));
+        if behind && waited < WATERMARK_MS * MS_US {
+            return false;
+        }
+        // An earlier movement elsewhere by one of these people is still ringing: it may be what they hold.
+        let mut earlier = self.desk.shelves.iter().filter(|(id, _)| **id != pending.shelf).flat_map(|(id, desk)| {
+            desk.drafts.values().filter(|draft| draft.begin < pending.step.begin).map(move |draft| (id, draft.begin))
+        });
+        let same = earlier.any(|(shelf, begin)| {
+            interaction.actors.iter().any(|actor| self.was_near(actor.body, shelf, begin, pending.step.begin))
+        });
+        !same || waited >= ORDER_US
+    }
+
+    fn was_near(&self, body: BodyId, shelf: &ShelfId, from: ShopTime, to: ShopTime) -> bool {
+        let Some(body) = self.plan.body(body) else { return false };
+        let plates = &self.shop.layout.shelves[shelf].plates;
+        let near = |p: Point2| plates.iter().any(|plate| plate.centre.floor().distance(p) <= LIKELY_M);
+        body.during(ShopTime(from.0 - BEFORE_US), to).any(|sighting| near(sighting.floor))
+    }
+
+    /// Whether a shelf this visit was near still moves or waits for its explanation.
+    pub(super) fn may_still_change(&self, visit: &Visit) -> bool {
+        self.desk.unsettled().any(|(shelf, since)| {
+            visit.bodies.keys().any(|body| self.was_near(*body, shelf, ShopTime(since.0 - SECOND_US), self.now))
+        })
+    }
+
+    pub(super) fn weighed(&mut self, weighed: Weighed) {
+        let Some(asked) = self.desk.asked.take_if(|asked| asked.request.batch == weighed.batch) else {
+            return self.counters.count("weigh.unasked");
+        };
+        if weighed.guesses.len() == asked.request.interactions.len() {
+            self.settle(asked, weighed);
+        } else {
+            // Kept: the rule answers when its time is up.
+            self.counters.refuse("weigh.malformed", format!("model {} answered another question", weighed.model));
+            self.desk.asked = Some(asked);
+        }
+        self.weigh_ready();
+    }
+
+    /// Claims of a weighed batch become entries, carts and levels.
+    fn settle(&mut self, asked: Asked, weighed: Weighed) {
+        for ((pending, interaction), guesses) in
+            asked.pending.iter().zip(&asked.request.interactions).zip(&weighed.guesses)
+        {
+            let blind = pending.step.begin < self.started;
+            if let Some(desk) = self.desk.shelves.get_mut(&pending.shelf) {
+                desk.drafts.remove(&pending.step.id);
+            }
+            let suspects: BTreeSet<VisitId> =
+                interaction.actors.iter().filter_map(|a| self.books.visit_of(a.body)).map(|visit| visit.id).collect();
+            let mut by_visit: BTreeMap<Option<VisitId>, Vec<Claim>> = BTreeMap::new();
+            for guess in guesses {
+                let until = if pending.step.gap { pending.step.end } else { pending.step.begin };
+                let mut claim = self.claim(guess, pending.step.begin, until);
+                if blind && suspects.len() > 1 {
+                    claim.visit = None; // could be any of several: nobody is charged on a guess
+                }
+                by_visit.entry(claim.visit).or_default().push(claim);
+            }
+            let changed: Vec<VisitId> = by_visit.keys().copied().flatten().collect();
+            for (visit, claims) in by_visit {
+                let closed = visit.and_then(|id| self.books.visits.get(&id)).is_some_and(|visit| !visit.is_open());
+                let how = match (blind, closed) {
+                    (true, _) => InteractionKind::Gap,
+                    (false, true) => InteractionKind::Correction,
+                    (false, false) => InteractionKind::Step,
+                };
+                let fact = Fact::Claimed {
+                    interaction: pending.id,
+                    shelf: pending.shelf.clone(),
+                    how,
+                    begin: pending.step.begin,
+                    end: pending.step.end,
+                    delta_g: (pending.step.delta_g * 10.0).round() / 10.0,
+                    model: weighed.model.clone(),
+                    claims,
+                };
+                self.emit(visit, fact, None);
+            }
+            self.note_levels(&pending.shelf);
+            if blind {
+                let why = format!("shelf {} changed while the shop was blind", pending.shelf);
+                suspects.into_iter().for_each(|visit| self.doubt(visit, &why));
+            }
+            for visit in changed {
+                self.publish_cart(visit, true);
+                self.correct_if_closed(visit, pending.step.begin);
+            }
+        }
+    }
+
+    /// The best alternative of a guess as a claim, at today's price, checked against what the visit holds.
+    fn claim(&mut self, guess: &Guess, from: ShopTime, until: ShopTime) -> Claim {
+        let (body, product, count, probability) =
+            guess.alternatives.first().cloned().unwrap_or((None, None, 0, Probability::NEVER));
+        let visit = body.and_then(|body| self.books.visit_of(body));
+        // Somebody who came in later, or had left before, did not do it.
+        let there = |visit: &&Visit| {
+            let presence = body.and_then(|body| visit.bodies.get(&body));
+            presence.is_some_and(|p| p.joined.0 - SECOND_US <= until.0 && p.left.is_none_or(|left| from <= left))
+        };
+        let visit = visit.filter(there);
+        let item = product.as_ref().and_then(|product| self.shop.catalogue.get(product));
+        let holds = |visit: &&Visit| {
+            count > 0
+                || product
+                    .as_ref()
+                    .is_some_and(|p| visit.held().iter().any(|h| h.product == *p && h.quantity >= -count))
+        };
+        let explained = visit.filter(holds).is_some() && item.is_some();
+        if !explained {
+            self.counters.count(if count > 0 { "claims.unexplained_take" } else { "claims.unexplained_put" });
+        }
+        let visit = visit.filter(|_| item.is_some()).filter(holds).map(|visit| visit.id);
+        let unit_price = if count > 0 { item.map_or(Cents::ZERO, |item| item.price) } else { Cents::ZERO };
+        let product = item.map(|item| item.id.clone());
+        Claim { visit, body, product, count, probability, plates: guess.plates.clone(), unit_price }
+    }
+
+    /// Health of the shelves, for the snapshot.
+    pub(super) fn shelf_views(&self) -> Vec<super::ShelfView> {
+        let view = |(id, desk): (&ShelfId, &Desk)| {
+            let levels = desk.scale.levels();
+            let known: Vec<f64> = levels.into_iter().flatten().collect();
+            let silent = desk.last_arrival.is_some_and(|at| self.now.since(at) > 5 * SECOND_US);
+            let faults: Vec<String> = desk
+                .scale
+                .faults()
+                .iter()
+                .map(|(plate, fault)| format!("plate {plate} is {fault:?}").to_lowercase())
+                .collect();
+            let fault = match (desk.online, desk.last_arrival, silent) {
+                (false, ..) => Some("offline: check its power and network".to_owned()),
+                (true, None, _) => Some("has not weighed anything yet".to_owned()),
+                (true, Some(_), true) => Some("silent for more than 5 s: check its power and network".to_owned()),
+                _ if !faults.is_empty() => Some(faults.join(", ")),
+                _ => None,
+            };
+            super::ShelfView {
+                shelf: id.clone(),
+                online: desk.online && desk.last_arrival.is_some() && !silent,
+                ringing: desk.ringing_since.is_some(),
+                level_g: (!known.is_empty()).then(|| known.iter().sum()),
+                last_step: desk.last_step,
+                fault,
+            }
+        };
+        self.desk.shelves.iter().map(view).collect()
+    }
+}

@@ -1,0 +1,103 @@
+//! The floor as the page sees it.
+
+use super::{BodyView, CameraView, Floor, GateView, Snapshot, State, VisitView};
+use crate::base::limits::CAMERA_DEAD_MS;
+use crate::base::time::{MS_US, SECOND_US};
+use crate::carts::Receipt;
+
+/// Receipts the page shows.
+const RECEIPTS: usize = 20;
+
+impl Floor {
+    /// A picture of now. `state.since` is when up, degraded or closed began.
+    pub fn snapshot(&mut self) -> Snapshot {
+        let reasons = self.reasons();
+        let state = match (self.open, reasons.is_empty()) {
+            (false, _) => State::Closed,
+            (true, false) => State::Degraded,
+            (true, true) => State::Up,
+        };
+        if state != self.state.0 {
+            self.state = (state, self.now);
+        }
+        let bodies = self.plan.bodies().map(|body| {
+            let visit = self.books.open_visit_of(body.id);
+            BodyView {
+                body: body.id,
+                floor: body.last().floor,
+                hands: body.last().hands.clone(),
+                visit: visit.map(|visit| visit.id),
+                staff: visit.is_some_and(|visit| visit.is_staff()),
+                seen: self.now.since(body.last().t) < SECOND_US,
+            }
+        });
+        let mut visits: Vec<VisitView> = self
+            .books
+            .open_visits()
+            .map(|visit| VisitView {
+                cart: self.books.cart(visit, &self.desk.drafts_of(visit), self.now),
+                entered_us: visit.opened,
+                bodies: visit.inside().collect(),
+                staff: visit.is_staff(),
+                doubts: visit.doubts.clone(),
+            })
+            .collect();
+        visits.sort_by_key(|view| (view.entered_us, view.cart.visit_id));
+        let gates = self.gates.iter().map(|(id, gate)| GateView {
+            gate: id.clone(),
+            open_until_us: gate.openings.iter().map(|opened| opened.until).max().filter(|until| *until > self.now),
+            last: gate.last,
+        });
+        let cameras = self.cameras.iter().map(|(id, camera)| CameraView {
+            camera: id.clone(),
+            alive: camera.last.is_some_and(|(at, _)| self.now.since(at) <= CAMERA_DEAD_MS * MS_US),
+            last_seen_us: camera.last.map(|(at, _)| at),
+        });
+        let mut receipts: Vec<Receipt> = self.books.visits.values().filter_map(|visit| visit.receipt.clone()).collect();
+        receipts.sort_by_key(|receipt| std::cmp::Reverse(receipt.number));
+        receipts.truncate(RECEIPTS);
+        Snapshot {
+            t_us: self.now,
+            state,
+            since_us: self.state.1,
+            bodies: bodies.collect(),
+            visits,
+            gates: gates.collect(),
+            shelves: self.shelf_views(),
+            cameras: cameras.collect(),
+            receipts,
+            durable_seq: self.durable_seq,
+            reasons,
+        }
+    }
+
+    /// What is wrong, in sentences for staff.
+    fn reasons(&self) -> Vec<String> {
+        let mut reasons = Vec::new();
+        if !self.open {
+            reasons.push("The shop is closed for new visits.".to_owned());
+        }
+        if !self.broker_up {
+            reasons
+                .push("The message broker does not answer: shelves and gates are not heard. Check mosquitto.".into());
+        }
+        if let Some(since) = self.offline_since {
+            let minutes = self.now.since(since) / (60 * SECOND_US);
+            reasons.push(format!("Payments are offline for {minutes} min; sales are kept and sent later."));
+        }
+        // A device that has not spoken in the first 10 s after a start is missing; before that it may be on its way.
+        let settled = self.now.since(self.started) > 10 * SECOND_US;
+        for (id, camera) in &self.cameras {
+            match camera.last {
+                Some((at, _)) if self.now.since(at) > 5 * SECOND_US => {
+                    reasons.push(format!("Camera {id} has been silent for {} s.", self.now.since(at) / SECOND_US));
+                }
+                None if settled => reasons.push(format!("Camera {id} has not shown anything since the start.")),
+                _ => {}
+            }
+        }
+        let faults = self.shelf_views().into_iter().filter_map(|shelf| Some((shelf.shelf, shelf.fault?)));
+        reasons.extend(faults.filter(|_| settled).map(|(shelf, fault)| format!("Shelf {shelf}: {fault}.")));
+        reasons
+    }
+}

@@ -1,0 +1,196 @@
+//! The rule baseline: the nearest person took what best fits the plates. Kept for ever as the yardstick.
+//!
+//! [`NearestAttributor::published`] is the method of the best public competition entry with its constants, never tuned;
+//! a tuned rule gets another name. It answers through the same door as a model and knows only the request and the
+//! catalogue.
+//!
+//! Where descriptions of that method differ we take its written description: a plate contributes above 5 g everywhere
+//! (not 20 % of the change for put-backs and a third of the lightest candidate for splits), and the detector looks 5
+//! samples before and after (see `published`). Two things it leaves open: groups of plates are split only if each group
+//! changed by more than 10 g, the smallest event its detector knows; equal scores go to the lower product id.
+//!
+//! The planogram update (what was put back now stands on those plates) is the floor's: `Interaction::stock` carries it.
+
+use super::interaction::event_plates;
+use crate::base::{PlateNo, Probability, ProductId};
+use crate::events::{Actor, Guess, Interaction, WeighRequest, Weighed};
+use crate::shop::Catalogue;
+
+/// The rule and its constants.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NearestAttributor {
+    /// What it signs its answers with.
+    pub model: &'static str,
+    /// A plate contributes when it changed by more than this, grams.
+    pub plate_g: f64,
+    /// Smallest event, grams.
+    pub event_g: f64,
+    /// Standard deviation of the measured and of the catalogue weight, grams.
+    pub sigma_g: f64,
+    /// Share of the arrangement in the score; the rest is the weight's.
+    pub arrangement_share: f64,
+    /// Alternatives told, the answer included.
+    pub alternatives: usize,
+    /// Scores to probabilities: `p ~ exp(sharpness * score)`. Uncalibrated: an order with a shape, no more. At 20 a lead
+    /// of 0.1 in score reads as 7 to 1.
+    pub sharpness: f64,
+    /// Whether events over separated plate groups are split. Off only to measure what splitting is worth.
+    pub split: bool,
+}
+
+impl NearestAttributor {
+    pub fn published() -> NearestAttributor {
+        NearestAttributor {
+            model: "nearest-published-1",
+            plate_g: 5.0,
+            event_g: 10.0,
+            sigma_g: 10.0,
+            arrangement_share: 0.8,
+            alternatives: 8,
+            sharpness: 20.0,
+            split: true,
+        }
+    }
+
+    /// Explains every interaction of the request, in its order. The first alternative of each guess is the rule's answer.
+    pub fn weigh(&self, request: &WeighRequest, catalogue: &Catalogue) -> Weighed {
+        let guesses = request.interactions.iter().map(|interaction| self.explain(interaction, catalogue)).collect();
+        Weighed { batch: request.batch, model: self.model.to_owned(), guesses }
+    }
+
+    fn explain(&self, interaction: &Interaction, catalogue: &Catalogue) -> Vec<Guess> {
+        let groups = self.groups(&interaction.profile_g);
+        if groups.len() > 1 {
+            return groups
+                .iter()
+                .map(|plates| {
+                    let delta_g = plates.iter().map(|no| interaction.profile_g[usize::from(*no) - 1]).sum();
+                    self.guess(interaction, catalogue, plates, delta_g)
+                })
+                .collect();
+        }
+        vec![self.guess(interaction, catalogue, &self.plates(&interaction.profile_g), interaction.delta_g)]
+    }
+
+    fn plates(&self, profile_g: &[f64]) -> Vec<PlateNo> {
+        let changed: Vec<PlateNo> =
+            (0..profile_g.len()).filter(|i| profile_g[*i].abs() > self.plate_g).map(|i| i as PlateNo + 1).collect();
+        if changed.is_empty() { event_plates(profile_g) } else { changed }
+    }
+
+    /// Runs of contributing plates with a gap between them, each big enough to be an event.
+    fn groups(&self, profile_g: &[f64]) -> Vec<Vec<PlateNo>> {
+        let mut groups: Vec<Vec<PlateNo>> = Vec::new();
+        if !self.split {
+            return groups;
+        }
+        for no in self.plates(profile_g) {
+            match groups.last_mut() {
+                Some(group) if group.last() == Some(&(no - 1)) => group.push(no),
+                _ => groups.push(vec![no]),
+            }
+        }
+        groups.retain(|group| {
+            let delta_g: f64 = group.iter().map(|no| profile_g[usize::from(*no) - 1]).sum();
+            delta_g.abs() > self.event_g
+        });
+        groups
+    }
+
+    fn guess(&self, interaction: &Interaction, catalogue: &Catalogue, plates: &[PlateNo], delta_g: f64) -> Guess {
+        let alternatives = if delta_g > 0.0 {
+            self.put_back(&interaction.actors, catalogue, delta_g)
+        } else {
+            self.taken(interaction, catalogue, plates, delta_g)
+        };
+        Guess { plates: plates.to_vec(), alternatives }
+    }
+
+    fn taken(
+        &self,
+        interaction: &Interaction,
+        catalogue: &Catalogue,
+        plates: &[PlateNo],
+        delta_g: f64,
+    ) -> Vec<Alternative> {
+        let body = interaction.actors.first().map(|actor| actor.body);
+        let mut scored: Vec<(f64, &ProductId, i64)> = catalogue
+            .iter()
+            .filter(|product| product.weight_g > 0.0)
+            .map(|product| {
+                let arrangement = self.arrangement(interaction, &product.id, plates, delta_g);
+                let weight = self.common_area(delta_g.abs() - product.weight_g);
+                let score = self.arrangement_share * arrangement + (1.0 - self.arrangement_share) * weight;
+                (score, &product.id, units(delta_g, product.weight_g))
+            })
+            .collect();
+        // A stable sort: equal scores stay in the order of product ids.
+        scored.sort_by(|a, b| b.0.total_cmp(&a.0));
+        scored.truncate(self.alternatives);
+        let scores: Vec<f64> = scored.iter().map(|(score, ..)| self.sharpness * score).collect();
+        let answers = scored.iter().map(|(_, product, count)| (body, Some((*product).clone()), *count));
+        or_unknown(weighted(answers, &scores), body, 1)
+    }
+
+    /// Share of the event's change that lies on plates where the product stands.
+    fn arrangement(&self, interaction: &Interaction, product: &ProductId, plates: &[PlateNo], delta_g: f64) -> f64 {
+        let stands = |no: &&PlateNo| interaction.stock.iter().any(|(plate, stock)| plate == *no && stock == product);
+        plates.iter().filter(stands).map(|no| interaction.profile_g[usize::from(*no) - 1] / delta_g).sum()
+    }
+
+    /// Common area of two normal distributions of equal width whose means lie `off_g` apart: `2 Phi(-|d| / 2 sigma)`.
+    fn common_area(&self, off_g: f64) -> f64 {
+        libm::erfc(off_g.abs() / (2.0 * std::f64::consts::SQRT_2 * self.sigma_g))
+    }
+
+    /// What the nearest person who holds anything holds, nearest in weight first.
+    fn put_back(&self, actors: &[Actor], catalogue: &Catalogue, delta_g: f64) -> Vec<Alternative> {
+        let nearest = actors.first().map(|actor| actor.body);
+        let Some(actor) = actors.iter().find(|actor| actor.holds.iter().any(|held| held.quantity > 0)) else {
+            return or_unknown(Vec::new(), nearest, -1);
+        };
+        let mut pairs: Vec<(f64, &ProductId, i64)> = Vec::new();
+        for held in &actor.holds {
+            let Some(product) = catalogue.get(&held.product) else { continue };
+            // Nobody puts more back at once than a shelf can weigh; the bound keeps a wild quantity from costing time.
+            for n in 1..=held.quantity.min(100) {
+                pairs.push(((n as f64 * product.weight_g - delta_g).abs(), &held.product, n));
+            }
+        }
+        pairs.sort_by(|a, b| a.0.total_cmp(&b.0).then_with(|| a.1.cmp(b.1)).then(a.2.cmp(&b.2)));
+        pairs.truncate(self.alternatives);
+        let scores: Vec<f64> = pairs.iter().map(|(off_g, ..)| -(off_g / (2.0 * self.sigma_g)).powi(2)).collect();
+        let answers = pairs.iter().map(|(_, product, n)| (Some(actor.body), Some((*product).clone()), -*n));
+        or_unknown(weighted(answers, &scores), Some(actor.body), -1)
+    }
+}
+
+type Answer = (Option<crate::base::BodyId>, Option<ProductId>, i64);
+type Alternative = (Option<crate::base::BodyId>, Option<ProductId>, i64, Probability);
+
+/// How many units of a product make a change, at least one.
+fn units(delta_g: f64, weight_g: f64) -> i64 {
+    ((delta_g.abs() / weight_g).round() as i64).max(1)
+}
+
+/// Softmax over the candidates, best first, rounded down to whole steps so that the sum never exceeds 1.
+fn weighted(answers: impl Iterator<Item = Answer>, scores: &[f64]) -> Vec<Alternative> {
+    let best = scores.first().copied().unwrap_or(0.0);
+    let shares: Vec<f64> = scores.iter().map(|score| libm::exp(score - best)).collect();
+    let total: f64 = shares.iter().sum();
+    let steps = f64::from(Probability::STEPS);
+    answers
+        .zip(&shares)
+        .map(|((body, product, count), share)| {
+            (body, product, count, Probability::from_f64((share / total * steps).floor() / steps))
+        })
+        .collect()
+}
+
+/// The rule always answers: with no candidate at all, an unknown product of the nearest body.
+fn or_unknown(mut alternatives: Vec<Alternative>, body: Option<crate::base::BodyId>, count: i64) -> Vec<Alternative> {
+    if alternatives.is_empty() {
+        alternatives.push((body, None, count, Probability::CERTAIN));
+    }
+    alternatives
+}

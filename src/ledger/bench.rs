@@ -1,0 +1,173 @@
+//! What durability costs: one charge a transaction against a bare append of the same bytes, both flushed to the disk.
+
+use super::{Ledger, chain, file_in};
+use crate::base::{Cents, ChargeId, ProductId, ReceiptId, ShopId, ShopTime, TapId, VisitId};
+use crate::carts::{Cart, CartState, Charge, ChargeLine, Line, Receipt, ReceiptStatus};
+use crate::events::{Credential, Entry, Fact, Opening, Outcome, Outgoing, Subject};
+use serde::Serialize;
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::path::Path;
+use std::time::Instant;
+
+/// One line of `carryout bench`, as figures.md wants it.
+#[derive(Clone, Debug, Serialize)]
+pub struct Figure {
+    pub figure: &'static str,
+    /// `None`: the rounds spread more than 15 %, so nothing was measured.
+    pub value: Option<f64>,
+    pub bar: f64,
+    pub ok: bool,
+    pub unit: &'static str,
+    /// Measurements behind the value.
+    pub n: usize,
+}
+
+/// Interleaved rounds of each kind, and transactions a round.
+const ROUNDS: usize = 5;
+const TRANSACTIONS: u32 = 200;
+/// Rounds further apart than this measured something else, too.
+const SPREAD: f64 = 0.15;
+
+/// Runs in `dir`, on the disk that is meant; leaves nothing behind but what was there.
+pub fn bench(dir: &Path) -> Result<Vec<Figure>, Box<dyn std::error::Error>> {
+    let place = dir.join(format!("ledger-bench-{}", std::process::id()));
+    std::fs::create_dir_all(&place)?;
+    let measured = measure(&place);
+    std::fs::remove_dir_all(&place)?;
+    let (mut ratios, mut commits) = measured?;
+    let (ratio, rate) = (median_if_steady(&mut ratios), median_if_steady(&mut commits));
+    Ok(vec![
+        Figure {
+            figure: "ledger.commit_ratio",
+            value: ratio,
+            bar: 0.5,
+            ok: ratio.is_some_and(|ratio| ratio >= 0.5),
+            unit: "ratio to append + fsync",
+            n: ROUNDS,
+        },
+        Figure { figure: "ledger.commits_per_s", value: rate, bar: 0.0, ok: true, unit: "1/s", n: ROUNDS },
+    ])
+}
+
+/// Per round: (ratio of the two rates, commits a second).
+fn measure(place: &Path) -> Result<(Vec<f64>, Vec<f64>), Box<dyn std::error::Error>> {
+    let mut ledger = Ledger::open(&file_in(place))?;
+    let mut bare = OpenOptions::new().create(true).append(true).open(place.join("bare"))?;
+    let (mut ratios, mut commits, mut n) = (Vec::new(), Vec::new(), 0);
+    // The first pair of rounds warms up files and caches and is not counted.
+    for round in 0..=ROUNDS {
+        let visits: Vec<_> = (0..TRANSACTIONS).map(|i| closing(n + i)).collect();
+        n += TRANSACTIONS;
+        let began = Instant::now();
+        for (entries, outbox) in &visits {
+            ledger.commit(entries, outbox)?;
+        }
+        let committed = began.elapsed().as_secs_f64();
+
+        let mut bytes = Vec::new();
+        for (entries, _) in &visits {
+            bytes.push(entries.iter().map(|e| chain::canonical(&e.fact)).collect::<Result<Vec<_>, _>>()?);
+        }
+        let began = Instant::now();
+        for facts in &bytes {
+            let text: String = facts.iter().map(|(_, body)| body.as_str()).collect();
+            bare.write_all(text.as_bytes())?;
+            bare.sync_all()?;
+        }
+        let appended = began.elapsed().as_secs_f64();
+        if round > 0 {
+            ratios.push(appended / committed);
+            commits.push(f64::from(TRANSACTIONS) / committed);
+        }
+    }
+    Ok((ratios, commits))
+}
+
+fn median_if_steady(figures: &mut [f64]) -> Option<f64> {
+    figures.sort_by(f64::total_cmp);
+    let median = figures[figures.len() / 2];
+    let spread = (figures[figures.len() - 1] - figures[0]) / median;
+    (spread <= SPREAD).then_some(median)
+}
+
+/// The end of a visit with three lines: payer, closing, receipt and charge, as one observation makes them.
+fn closing(n: u32) -> (Vec<Entry>, Vec<Outgoing>) {
+    let tap_id = TapId::new(format!("bench-{n}"));
+    let visit = VisitId::begun_by(&ShopId::new("bench"), tap_id.as_str());
+    let t = ShopTime(1_700_000_000_000_000 + i64::from(n) * 1_000_000);
+    let names = ["Cola 0.5 l", "Sandwich, cheese", "Chewing gum, mint"];
+    let lines: Vec<Line> = (1..)
+        .zip(names)
+        .map(|(i, name)| Line {
+            line_id: format!("{visit}/{i}"),
+            product: ProductId::new(format!("400000000000{i}")),
+            name: name.into(),
+            quantity: 1,
+            unit_price: Cents(250),
+            tax: Cents(40),
+            deposit: Cents::ZERO,
+            total: Cents(250),
+            probability: crate::base::Probability::from_f64(0.98),
+            draft: false,
+        })
+        .collect();
+    let charge = Charge {
+        charge_id: ChargeId::of(visit, 0),
+        visit_id: visit,
+        sequence: 0,
+        entered_us: t,
+        left_us: t,
+        authorization_id: Some(format!("auth-{n}")),
+        currency: "EUR".into(),
+        lines: lines
+            .iter()
+            .map(|line| ChargeLine {
+                product: line.product.clone(),
+                name: line.name.clone(),
+                quantity: line.quantity,
+                unit_price: line.unit_price,
+                tax: line.tax,
+                deposit: line.deposit,
+                total: line.total,
+            })
+            .collect(),
+        total: Cents(750),
+        tax_total: Cents(120),
+    };
+    let receipt = Receipt {
+        cart: Cart {
+            visit_id: visit,
+            payer: None,
+            state: CartState::Closed,
+            revision: 4,
+            currency: "EUR".into(),
+            lines,
+            total: Cents(750),
+            tax_total: Cents(120),
+            t_us: t,
+        },
+        receipt_id: ReceiptId::of(visit),
+        number: u64::from(n) + 1,
+        status: ReceiptStatus::Final,
+        charge_ids: vec![charge.charge_id],
+        in_doubt: Vec::new(),
+        entered_us: t,
+        left_us: t,
+    };
+    let credential =
+        Credential { kind: "card".into(), token: format!("tok_{n}"), brand: None, last4: Some("4242".into()) };
+    let entry = |fact, subject| Entry { t, visit: Some(visit), fact, subject };
+    let outbox = vec![Outgoing::Charge { charge_id: charge.charge_id, visit }];
+    let entries = vec![
+        entry(Fact::VisitOpened { by: Opening::Tap, gate: None }, None),
+        entry(
+            Fact::PayerBound { tap_id: Some(tap_id), hold: None, offline: false },
+            Some(Subject::Credential(credential)),
+        ),
+        entry(Fact::VisitClosed { outcome: Outcome::Charged, entered_us: t, left_us: t }, None),
+        entry(Fact::Receipt { receipt }, None),
+        entry(Fact::ChargeQueued { charge }, None),
+    ];
+    (entries, outbox)
+}

@@ -1,0 +1,58 @@
+//! What can go wrong with the ledger, and what to do about it. Any of these ends the daemon: on money we stop.
+
+use std::path::PathBuf;
+
+#[derive(Debug, thiserror::Error)]
+pub enum LedgerError {
+    #[error("{deed}: {source}")]
+    Sqlite { deed: String, source: rusqlite::Error },
+
+    #[error("{deed}: {source}")]
+    Io { deed: String, source: std::io::Error },
+
+    /// The rules of the books would be broken; nothing of the transaction was written.
+    #[error("refused by the ledger: {0}; nothing was written")]
+    Refused(String),
+
+    /// What is on disk contradicts itself.
+    #[error("ledger entry {seq}: {what}; run `carryout verify` and restore the last good backup")]
+    Corrupt { seq: u64, what: String },
+
+    #[error("ledger {path} has schema {found}, this program knows up to {known}: install the newer program")]
+    Newer { path: PathBuf, found: u32, known: u32 },
+
+    #[error("ledger {0} is in use: another carryout is running on this state directory; stop it first")]
+    InUse(PathBuf),
+
+    /// A test asked the ledger to die at this write (`Ledger::stop_at_write`).
+    #[error("the ledger was told to stop at this write")]
+    Stopped,
+}
+
+impl LedgerError {
+    /// Whether the disk has no room: the shop then closes, settles what is open and says how much to free.
+    pub fn disk_full(&self) -> bool {
+        match self {
+            LedgerError::Sqlite { source, .. } => source.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull),
+            LedgerError::Io { source, .. } => source.kind() == std::io::ErrorKind::StorageFull,
+            _ => false,
+        }
+    }
+}
+
+/// `.doing("queueing charge …")`: names the deed that failed.
+pub(crate) trait Doing<T> {
+    fn doing(self, deed: impl Into<String>) -> Result<T, LedgerError>;
+}
+
+impl<T> Doing<T> for Result<T, rusqlite::Error> {
+    fn doing(self, deed: impl Into<String>) -> Result<T, LedgerError> {
+        self.map_err(|source| LedgerError::Sqlite { deed: deed.into(), source })
+    }
+}
+
+impl<T> Doing<T> for Result<T, std::io::Error> {
+    fn doing(self, deed: impl Into<String>) -> Result<T, LedgerError> {
+        self.map_err(|source| LedgerError::Io { deed: deed.into(), source })
+    }
+}

@@ -1,0 +1,95 @@
+//! The thread that owns the ledger: batches in, durable, then their effects and acknowledgements, in order.
+//!
+//!     floor --Batch--> [queue of 256] --> one transaction --> `then` effects --> acknowledgements
+//!     sync  --Batch--/                                    \-> durable seq, sync woken
+//!
+//! Batches that wait while one is being written share the next transaction, so a busy minute costs a few disk flushes, not
+//! hundreds; their effects still happen batch by batch in the order they came. When a commit fails nothing of it was
+//! written, none of its effects happen, its acknowledgements are dropped (the broker sends again), and the thread ends:
+//! the process follows it and the ordinary recovery begins. `Sender::closed()` on the queue says so to anybody waiting.
+
+use super::commit::Work;
+use super::error::LedgerError;
+use super::{Ledger, Mark};
+use crate::base::Ack;
+use crate::events::{Effect, Entry, Fact, Outgoing};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::JoinHandle;
+use tokio::sync::{Notify, mpsc};
+
+/// What becomes durable together. An empty one with an acknowledgement is a ping: the writer lives.
+#[derive(Debug, Default)]
+pub struct Batch {
+    pub entries: Vec<Entry>,
+    pub outbox: Vec<Outgoing>,
+    /// Sync's notes on its rows.
+    pub marks: Vec<Mark>,
+    /// Happen once this is durable.
+    pub then: Vec<Effect>,
+    pub acks: Vec<Ack>,
+}
+
+impl Batch {
+    /// Answers once everything queued before it is durable.
+    pub fn ping(ack: Ack) -> Batch {
+        Batch { acks: vec![ack], ..Batch::default() }
+    }
+}
+
+/// Batches that may share a transaction: bounds how long the first of them waits for its effects.
+const GROUP: usize = 64;
+
+/// Starts the writer on its own thread, named `ledger`. It ends with `Ok` when every sender of `batches` is gone, and with
+/// the error otherwise. `durable` follows the last sequence number on disk; `wake_sync` is told when there may be
+/// something new for upstream.
+pub fn spawn_writer(
+    ledger: Ledger,
+    batches: mpsc::Receiver<Batch>,
+    carry_out: impl FnMut(Effect) + Send + 'static,
+    durable: Arc<AtomicU64>,
+    wake_sync: Arc<Notify>,
+) -> JoinHandle<Result<(), LedgerError>> {
+    std::thread::Builder::new()
+        .name("ledger".into())
+        .spawn(move || write(ledger, batches, carry_out, &durable, &wake_sync))
+        .expect("the system starts one more thread")
+}
+
+fn write(
+    mut ledger: Ledger,
+    mut batches: mpsc::Receiver<Batch>,
+    mut carry_out: impl FnMut(Effect),
+    durable: &AtomicU64,
+    wake_sync: &Notify,
+) -> Result<(), LedgerError> {
+    durable.store(ledger.last_seq(), Ordering::Release);
+    let mut group = Vec::with_capacity(GROUP);
+    while let Some(first) = batches.blocking_recv() {
+        group.push(first);
+        while group.len() < GROUP
+            && let Ok(next) = batches.try_recv()
+        {
+            group.push(next);
+        }
+        let work: Vec<Work> = group
+            .iter()
+            .map(|batch| Work { entries: &batch.entries, outbox: &batch.outbox, marks: &batch.marks })
+            .collect();
+        let seq = ledger.commit_all(&work).inspect_err(|error| tracing::error!(%error, "ledger stopped"))?;
+        durable.store(seq, Ordering::Release);
+        if group.iter().any(concerns_upstream) {
+            wake_sync.notify_one();
+        }
+        for batch in group.drain(..) {
+            batch.then.into_iter().for_each(&mut carry_out);
+            batch.acks.into_iter().for_each(Ack::done);
+        }
+    }
+    Ok(())
+}
+
+fn concerns_upstream(batch: &Batch) -> bool {
+    let answered = |e: &Entry| matches!(e.fact, Fact::ChargeAnswered { .. } | Fact::RefundAnswered { .. });
+    !batch.outbox.is_empty() || batch.entries.iter().any(answered)
+}

@@ -1,0 +1,155 @@
+//! RTSP streams and files through gstreamer. With `sim::eyes`, the only file that names it.
+//!
+//!     rtspsrc ! decodebin ! videoconvert ! video/x-raw,format={I420,NV12} ! appsink
+//!
+//! `decodebin` takes the best-ranked decoder the machine has (hardware ones are preferred with GST_PLUGIN_FEATURE_RANK);
+//! `videoconvert` does nothing unless a camera sends some other layout. A dead server ends the stream at once, a
+//! hung one says nothing at all: the watch on the last frame finds it. A pipeline is never repaired, only rebuilt.
+//! Everything here runs on the camera's own thread: setting a pipeline on a hung server to Null takes 100 ms.
+
+use super::frame::Plane;
+use super::watch::{Ended, POLL, Show};
+use super::{Frame, Pixels};
+use crate::base::ShopTime;
+use gstreamer as gst;
+use gstreamer::prelude::*;
+use gstreamer_app::{AppSink, AppSinkCallbacks};
+use gstreamer_video::{VideoFormat, VideoFrameExt, VideoFrameRef, VideoInfo};
+
+/// Milliseconds of network jitter that are smoothed; later packets are dropped rather than waited for.
+const LATENCY_MS: u32 = 50;
+
+const TO_FRAMES: &str = "decodebin ! videoconvert ! video/x-raw,format={I420,NV12} ! \
+    appsink name=frames max-buffers=1 drop=true";
+
+/// A pipeline that is taken down when it goes out of sight, whatever the reason.
+struct Playing(gst::Pipeline);
+
+impl Drop for Playing {
+    fn drop(&mut self) {
+        // Its threads have stopped when this returns; the answer cannot help anybody.
+        let _ = self.0.set_state(gst::State::Null);
+    }
+}
+
+pub(super) fn play_rtsp(url: &str, show: &Show) -> Ended {
+    let text =
+        format!("rtspsrc name=source protocols=tcp latency={LATENCY_MS} drop-on-latency=true ! {TO_FRAMES} sync=false");
+    let built = build(&text).and_then(|(pipeline, frames)| {
+        let source = pipeline.0.by_name("source").ok_or("rtspsrc is missing")?;
+        source.set_property("location", url);
+        only_video(&source);
+        Ok((pipeline, frames))
+    });
+    play(built, show)
+}
+
+/// At the speed it was recorded.
+pub(super) fn play_file(path: &str, show: &Show) -> Ended {
+    let built = build(&format!("filesrc name=source ! {TO_FRAMES} sync=true")).and_then(|(pipeline, frames)| {
+        pipeline.0.by_name("source").ok_or("filesrc is missing")?.set_property("location", path);
+        Ok((pipeline, frames))
+    });
+    play(built, show)
+}
+
+/// Every frame of a file, in order, as fast as they are taken: for replay and measurement. Arrival counts frames at the
+/// file's own times from zero. The error is a sentence.
+pub fn read_file(path: &std::path::Path, mut take: impl FnMut(Frame)) -> Result<usize, String> {
+    let failed = |cause: String| format!("reading video {}: {cause}", path.display());
+    let text = format!("filesrc name=source ! {} sync=false", TO_FRAMES.replace("drop=true", "drop=false"));
+    let (pipeline, frames) = build(&text).map_err(failed)?;
+    pipeline.0.by_name("source").ok_or_else(|| failed("filesrc is missing".into()))?.set_property("location", path);
+    pipeline.0.set_state(gst::State::Playing).map_err(|cause| failed(cause.to_string()))?;
+    let mut count = 0;
+    while let Ok(sample) = frames.pull_sample() {
+        let at = sample.buffer().and_then(|buffer| buffer.pts()).map_or(0, |pts| pts.useconds() as i64);
+        take(frame_of(&sample, ShopTime(at)).ok_or_else(|| failed("a picture of an unknown layout".into()))?);
+        count += 1;
+    }
+    // The end and a failure look the same to pull_sample; the bus knows which it was.
+    match ending(&pipeline.0, gst::ClockTime::from_seconds(1)) {
+        Some(Ended::Failed(cause)) => Err(failed(cause)),
+        _ => Ok(count),
+    }
+}
+
+fn build(text: &str) -> Result<(Playing, AppSink), String> {
+    gst::init().map_err(|cause| format!("starting gstreamer: {cause}"))?;
+    let element = gst::parse::launch(text).map_err(|cause| {
+        format!("building the pipeline: {cause}; are gstreamer's plugins -good, -bad and -libav installed?")
+    })?;
+    let pipeline = Playing(element.downcast::<gst::Pipeline>().map_err(|_| "not a pipeline".to_owned())?);
+    let frames = pipeline.0.by_name("frames").and_then(|element| element.downcast::<AppSink>().ok());
+    frames.map(|frames| (pipeline, frames)).ok_or_else(|| "appsink is missing".to_owned())
+}
+
+/// Cameras with a microphone: sound is neither asked for nor received.
+fn only_video(source: &gst::Element) {
+    source.connect("select-stream", false, |arguments| {
+        let caps = arguments.get(2).and_then(|value| value.get::<gst::Caps>().ok());
+        let media = caps.as_ref().and_then(|caps| caps.structure(0)).and_then(|s| s.get::<&str>("media").ok());
+        Some((media == Some("video")).to_value())
+    });
+}
+
+fn play(built: Result<(Playing, AppSink), String>, show: &Show) -> Ended {
+    let (pipeline, frames) = match built {
+        Ok(built) => built,
+        Err(cause) => return Ended::Failed(cause),
+    };
+    let here = show.clone();
+    let on_sample = move |sink: &AppSink| {
+        let sample = sink.pull_sample().map_err(|_| gst::FlowError::Eos)?;
+        match frame_of(&sample, here.clock.now()) {
+            Some(frame) => (here.on_frame)(frame),
+            None => (here.on_refused)(),
+        }
+        Ok(gst::FlowSuccess::Ok)
+    };
+    frames.set_callbacks(AppSinkCallbacks::builder().new_sample(on_sample).build());
+    if pipeline.0.set_state(gst::State::Playing).is_err() {
+        // Why it did not is on the bus, a moment later.
+        let told = ending(&pipeline.0, gst::ClockTime::from_mseconds(200));
+        return told.unwrap_or_else(|| Ended::Failed("it does not start".to_owned()));
+    }
+    loop {
+        if show.stopped() {
+            return Ended::Stopped;
+        }
+        if let Some(ended) = ending(&pipeline.0, gst::ClockTime::from_mseconds(POLL.as_millis() as u64)) {
+            return ended;
+        }
+        if show.silent() {
+            return Ended::Silent;
+        }
+    }
+}
+
+/// How the pipeline ended, if it did within `wait`.
+fn ending(pipeline: &gst::Pipeline, wait: gst::ClockTime) -> Option<Ended> {
+    let kinds = [gst::MessageType::Eos, gst::MessageType::Error];
+    let message = pipeline.bus()?.timed_pop_filtered(wait, &kinds)?;
+    Some(match message.view() {
+        // The error's own words only: its debug text holds the address, and addresses hold passwords.
+        gst::MessageView::Error(error) => Ended::Failed(error.error().to_string()),
+        _ => Ended::Over,
+    })
+}
+
+/// Copies the picture out of the decoder's buffer, which goes back to its pool at once.
+fn frame_of(sample: &gst::Sample, arrival: ShopTime) -> Option<Frame> {
+    let info = VideoInfo::from_caps(sample.caps()?).ok()?;
+    let pixels = match info.format() {
+        VideoFormat::I420 => Pixels::I420,
+        VideoFormat::Nv12 => Pixels::Nv12,
+        _ => return None,
+    };
+    let picture = VideoFrameRef::from_buffer_ref_readable(sample.buffer()?, &info).ok()?;
+    let mut planes = Vec::with_capacity(3);
+    for plane in 0..picture.n_planes() {
+        let stride = usize::try_from(*picture.plane_stride().get(plane as usize)?).ok()?;
+        planes.push(Plane { data: picture.plane_data(plane).ok()?, stride });
+    }
+    Frame::copy((info.width() as usize, info.height() as usize), pixels, &planes, arrival)
+}

@@ -1,0 +1,110 @@
+//! How each camera is: what the page shows and the log says when it changes.
+
+use crate::base::{CameraId, ShopTime};
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// Being opened for the first time.
+    Opening,
+    Alive,
+    /// Connected, but no picture or always the same one.
+    Frozen,
+    /// Not reachable, or it closed the stream; it is tried again for ever.
+    Dead,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Health {
+    pub state: State,
+    /// Since when it has been in this state.
+    pub since_us: ShopTime,
+    pub last_frame_us: Option<ShopTime>,
+    pub frames: u64,
+    /// Why it is not alive, for a person; empty when it is.
+    pub reason: String,
+}
+
+/// Shared by the camera threads, who write, and the page, which reads.
+#[derive(Clone, Debug, Default)]
+pub struct Healths(Arc<Mutex<BTreeMap<CameraId, Health>>>);
+
+impl Healths {
+    pub fn all(&self) -> BTreeMap<CameraId, Health> {
+        self.0.lock().expect("healths").clone()
+    }
+
+    pub fn get(&self, camera: &CameraId) -> Option<Health> {
+        self.0.lock().expect("healths").get(camera).cloned()
+    }
+
+    /// A frame came; `frozen` when it is the same picture for too long.
+    pub fn frame(&self, camera: &CameraId, now: ShopTime, frozen: bool) {
+        let (state, reason) =
+            if frozen { (State::Frozen, "it sends the same picture again and again") } else { (State::Alive, "") };
+        self.change(camera, now, |health| {
+            health.frames += 1;
+            health.last_frame_us = Some(now);
+            (state, reason.to_owned())
+        });
+    }
+
+    pub fn set(&self, camera: &CameraId, now: ShopTime, state: State, reason: &str) {
+        self.change(camera, now, |_| (state, reason.to_owned()));
+    }
+
+    fn change(&self, camera: &CameraId, now: ShopTime, change: impl FnOnce(&mut Health) -> (State, String)) {
+        let mut healths = self.0.lock().expect("healths");
+        let health = healths.entry(camera.clone()).or_insert_with(|| Health {
+            state: State::Opening,
+            since_us: now,
+            last_frame_us: None,
+            frames: 0,
+            reason: String::new(),
+        });
+        let (state, reason) = change(health);
+        if state != health.state {
+            match state {
+                State::Alive => tracing::info!(%camera, "camera alive"),
+                State::Opening => tracing::info!(%camera, "camera opening"),
+                State::Frozen => tracing::warn!(%camera, reason, "camera frozen"),
+                State::Dead => tracing::warn!(%camera, reason, "camera dead"),
+            }
+            (health.state, health.since_us) = (state, now);
+        }
+        health.reason = reason;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_state_keeps_the_time_it_began() {
+        let healths = Healths::default();
+        let camera = CameraId::new("top-1");
+        let at = |s: i64| ShopTime(s * 1_000_000);
+        healths.set(&camera, at(0), State::Opening, "");
+        for (story, second, act, state, since) in [
+            ("first frame", 1, Some(false), State::Alive, 1),
+            ("another frame", 2, Some(false), State::Alive, 1),
+            ("the same picture for too long", 40, Some(true), State::Frozen, 40),
+            ("it moves again", 41, Some(false), State::Alive, 41),
+            ("the server goes", 50, None, State::Dead, 50),
+            ("still gone", 52, None, State::Dead, 50),
+        ] {
+            match act {
+                Some(frozen) => healths.frame(&camera, at(second), frozen),
+                None => healths.set(&camera, at(second), State::Dead, "closed"),
+            }
+            let health = healths.get(&camera).unwrap();
+            assert_eq!((health.state, health.since_us), (state, at(since)), "{story}");
+        }
+        let health = healths.get(&camera).unwrap();
+        assert_eq!((health.frames, health.last_frame_us, health.reason.as_str()), (4, Some(at(41)), "closed"));
+    }
+}

@@ -1,0 +1,116 @@
+//! USB cameras through V4L: MJPEG, YUYV and the other layouts a webcam may send. The only file that names `nokhwa`.
+//!
+//! Reading blocks in the driver and cannot be interrupted, so that it has a thread of its own below the camera's, which
+//! watches it. A driver that hangs is waited for, not opened twice.
+
+use super::Frame;
+use super::watch::{Ended, POLL, Show};
+use nokhwa::Camera;
+use nokhwa::pixel_format::RgbFormat;
+use nokhwa::utils::{CameraIndex, RequestedFormat, RequestedFormatType, Resolution};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{RecvTimeoutError, sync_channel};
+use std::thread;
+
+/// What is asked for; a camera that has no such picture gives its own first choice.
+const SIZE: Resolution = Resolution { width_x: 640, height_y: 480 };
+
+/// Pictures in a row that cannot be decoded before the camera is opened anew. A webcam's first MJPEG pictures are
+/// often broken.
+const BROKEN_MAX: u32 = 30;
+
+pub(super) fn play(device: &str, show: &Show) -> Ended {
+    let Some(number) = number_of(device) else {
+        return Ended::Failed(format!("opening USB camera {device}: not a device like /dev/video0"));
+    };
+    let (tell, told) = sync_channel(1);
+    let enough = Arc::new(AtomicBool::new(false));
+    let reader = {
+        let (show, enough, device) = (show.clone(), enough.clone(), device.to_owned());
+        thread::Builder::new().name(format!("usb {device}")).spawn(move || {
+            // The watcher may have gone: nobody to tell then.
+            let _ = tell.send(read(number, &device, &show, &enough));
+        })
+    };
+    if let Err(cause) = reader {
+        return Ended::Failed(format!("opening USB camera {device}: {cause}"));
+    }
+    let mut silent = false;
+    let ended = loop {
+        match told.recv_timeout(POLL) {
+            Ok(ended) => break ended,
+            Err(RecvTimeoutError::Disconnected) => {
+                break Ended::Failed(format!("reading USB camera {device}: its driver's adapter gave up"));
+            }
+            Err(RecvTimeoutError::Timeout) if show.stopped() => break Ended::Stopped,
+            Err(RecvTimeoutError::Timeout) => {
+                if show.silent() && !silent {
+                    (show.on_silent)();
+                }
+                silent = show.silent();
+            }
+        }
+    };
+    enough.store(true, Ordering::Relaxed);
+    ended
+}
+
+/// `/dev/video2` or `2`.
+fn number_of(device: &str) -> Option<u32> {
+    device.strip_prefix("/dev/video").unwrap_or(device).parse().ok()
+}
+
+fn read(number: u32, device: &str, show: &Show, enough: &AtomicBool) -> Ended {
+    let failed = |deed: &str, cause: nokhwa::NokhwaError| Ended::Failed(format!("{deed} USB camera {device}: {cause}"));
+    let open = |wanted| Camera::new(CameraIndex::Index(number), RequestedFormat::new::<RgbFormat>(wanted));
+    let opened = open(RequestedFormatType::HighestResolution(SIZE)).or_else(|_| open(RequestedFormatType::None));
+    let mut camera = match opened {
+        Ok(camera) => camera,
+        Err(cause) => return failed("opening", cause),
+    };
+    if let Err(cause) = camera.open_stream() {
+        return failed("starting", cause);
+    }
+    let mut broken = 0;
+    while !show.stopped() && !enough.load(Ordering::Relaxed) {
+        let buffer = match camera.frame() {
+            Ok(buffer) => buffer,
+            Err(cause) => return failed("reading", cause),
+        };
+        let arrival = show.clock.now();
+        let frame = buffer.decode_image::<RgbFormat>().map(|image| {
+            let size = (image.width() as usize, image.height() as usize);
+            Frame::from_rgb(size, image.as_raw(), arrival)
+        });
+        match frame {
+            Ok(Some(frame)) => {
+                broken = 0;
+                (show.on_frame)(frame);
+            }
+            Ok(None) => (show.on_refused)(),
+            Err(cause) => {
+                (show.on_refused)();
+                broken += 1;
+                if broken >= BROKEN_MAX {
+                    return failed("decoding pictures of", cause);
+                }
+            }
+        }
+    }
+    Ended::Stopped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_device_is_a_number() {
+        for (device, number) in
+            [("/dev/video0", Some(0)), ("/dev/video12", Some(12)), ("3", Some(3)), ("/dev/ttyUSB0", None), ("", None)]
+        {
+            assert_eq!(number_of(device), number, "{device}");
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! What the daemon says on MQTT (docs/wire.md): decisions, carts, events, its own status.
+//!
+//! Topics are below the shop's base; `mqtt` puts that in front. Everything is QoS 1, and only the status is retained.
+
+use crate::base::{GateId, ShopId, ShopTime, TapId};
+use crate::carts::Cart;
+use crate::events::{CartEvent, Decision, Effect, Reason};
+use crate::floor::{Snapshot, State};
+use crate::sync::SyncStatus;
+use serde::Serialize;
+use serde_json::{Value, json};
+
+/// A message on its way to the broker.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Publish {
+    /// Below the shop's base: `gate/gate-1/decision`.
+    pub topic: String,
+    pub payload: Vec<u8>,
+    /// 0, 1 or 2.
+    pub qos: u8,
+    /// The broker keeps it for those who subscribe later.
+    pub retain: bool,
+}
+
+/// The topic of the daemon's own status, retained, with a last will.
+pub const STATUS: &str = "status";
+
+/// The topic of CloudEvents.
+pub const EVENTS: &str = "events";
+
+impl Publish {
+    /// The message of an effect that is told on MQTT; `None` for the other effects.
+    pub fn of(effect: &Effect, shop: &ShopId) -> Option<Publish> {
+        match effect {
+            Effect::Decide { gate, decision } => Some(Publish::decision(gate, decision)),
+            Effect::PublishCart(cart) => Some(Publish::cart(cart)),
+            Effect::PublishEvent(event) => Some(Publish::event(shop, event)),
+            Effect::Weigh(_) | Effect::Look { .. } | Effect::Authorise { .. } => None,
+        }
+    }
+
+    pub fn decision(gate: &GateId, decision: &Decision) -> Publish {
+        Publish::once(format!("gate/{gate}/decision"), decision)
+    }
+
+    /// The answer to a tap that could not be read.
+    pub fn malformed(gate: &GateId, tap_id: TapId, now: ShopTime) -> Publish {
+        let decision =
+            Decision { tap_id, open: false, valid_ms: 0, reason: Reason::Malformed, visit_id: None, t_us: now };
+        Publish::decision(gate, &decision)
+    }
+
+    pub fn cart(cart: &Cart) -> Publish {
+        Publish::once(format!("visit/{}/cart", cart.visit_id), cart)
+    }
+
+    pub fn event(shop: &ShopId, event: &CartEvent) -> Publish {
+        Publish::once(EVENTS.to_owned(), &cloud_event(shop, event))
+    }
+
+    pub fn status(snapshot: &Snapshot, sync: &SyncStatus) -> Publish {
+        Publish { retain: true, ..Publish::once(STATUS.to_owned(), &status_payload(snapshot, sync)) }
+    }
+
+    /// The last will, and the last word of an ordered stop. `since` is unknown to a will, which is written beforehand.
+    pub fn offline(since: Option<ShopTime>) -> Publish {
+        let payload = json!({
+            "state": "offline", "since_us": since, "reasons": ["the daemon is not running"], "open_visits": 0, "people": 0,
+            "queue_rows": 0, "queue_oldest_us": null, "offline_until_us": null,
+        });
+        Publish { retain: true, ..Publish::once(STATUS.to_owned(), &payload) }
+    }
+
+    fn once(topic: String, payload: &impl Serialize) -> Publish {
+        let payload = serde_json::to_vec(payload).expect("our own types have text keys and finite numbers");
+        Publish { topic, payload, qos: 1, retain: false }
+    }
+}
+
+/// An event as CloudEvents 1.0 JSON; upstream gets the same.
+pub fn cloud_event(shop: &ShopId, event: &CartEvent) -> Value {
+    let mut cloud = json!({
+        "specversion": "1.0",
+        "id": event.id,
+        "source": format!("/carryout/v1/{shop}"),
+        "type": event.kind,
+        "time": rfc3339(event.t),
+        "datacontenttype": "application/json",
+        "data": event.data,
+    });
+    // CloudEvents attributes are left out, not null.
+    if let Some(subject) = &event.subject {
+        cloud["subject"] = json!(subject);
+    }
+    cloud
+}
+
+/// UTC to the microsecond, as RFC 3339 writes it.
+fn rfc3339(t: ShopTime) -> String {
+    jiff::Timestamp::from_microsecond(t.0).map_or_else(|_| "1970-01-01T00:00:00Z".to_owned(), |t| format!("{t:.6}"))
+}
+
+/// The `status` message.
+pub fn status_payload(snapshot: &Snapshot, sync: &SyncStatus) -> Value {
+    let state = match snapshot.state {
+        State::Up => "up",
+        State::Degraded => "degraded",
+        State::Closed => "closed",
+    };
+    json!({
+        "state": state,
+        "since_us": snapshot.since_us,
+        "reasons": snapshot.reasons,
+        "open_visits": snapshot.visits.len(),
+        "people": snapshot.bodies.iter().filter(|body| body.seen).count(),
+        "queue_rows": sync.queue_rows,
+        "queue_oldest_us": sync.queue_oldest_us,
+        "offline_until_us": null,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(publish: &Publish) -> Value {
+        serde_json::from_slice(&publish.payload).unwrap()
+    }
+
+    #[test]
+    fn messages_are_shaped_as_the_wire_says() {
+        let shop = ShopId::new("corner");
+        let event = CartEvent {
+            id: "e1".into(),
+            kind: "visit.started".into(),
+            subject: Some("v1".into()),
+            t: ShopTime(1_760_000_000_123_456),
+            data: json!({"n": 1}),
+        };
+        let publish = Publish::of(&Effect::PublishEvent(event), &shop).unwrap();
+        assert_eq!((publish.topic.as_str(), publish.qos, publish.retain), ("events", 1, false));
+        assert_eq!(
+            said(&publish),
+            json!({
+                "specversion": "1.0", "id": "e1", "source": "/carryout/v1/corner", "type": "visit.started",
+                "time": "2025-10-09T08:53:20.123456Z", "datacontenttype": "application/json", "subject": "v1",
+                "data": {"n": 1},
+            })
+        );
+
+        let publish = Publish::malformed(&GateId::new("gate-1"), TapId::new("t1"), ShopTime(5));
+        assert_eq!(publish.topic, "gate/gate-1/decision");
+        assert_eq!(
+            said(&publish),
+            json!({"tap_id": "t1", "open": false, "valid_ms": 0, "reason": "malformed", "visit_id": null, "t_us": 5})
+        );
+
+        let snapshot =
+            Snapshot { since_us: ShopTime(7), reasons: vec!["a scale is silent".into()], ..Default::default() };
+        let publish = Publish::status(&snapshot, &SyncStatus { queue_rows: 2, ..Default::default() });
+        assert!(publish.retain);
+        assert_eq!(
+            said(&publish),
+            json!({
+                "state": "up", "since_us": 7, "reasons": ["a scale is silent"], "open_visits": 0, "people": 0,
+                "queue_rows": 2, "queue_oldest_us": null, "offline_until_us": null,
+            })
+        );
+        let keys = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+        assert_eq!(keys(&said(&Publish::offline(None))), keys(&said(&publish)), "the last will has the same keys");
+    }
+}

@@ -1,0 +1,67 @@
+//! Start, watch and stop: what the service manager and the operator are told, and when we count as alive.
+//!
+//! Alive is not "the process exists": it is a tick through the floor and a ping through the ledger's queue, so that an
+//! empty shop at night is alive and a stuck one is not.
+
+use crate::base::Ack;
+use crate::ledger::Batch;
+use sd_notify::NotifyState;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+use tokio::sync::{mpsc, oneshot, watch};
+
+/// Without a service manager the same checks run this often, and only log.
+const CHECK_EVERY: Duration = Duration::from_secs(5);
+
+pub fn ready(status: &str) {
+    notify(&[NotifyState::Ready, NotifyState::Status(status)]);
+}
+
+pub fn stopping() {
+    notify(&[NotifyState::Stopping]);
+}
+
+fn notify(states: &[NotifyState]) {
+    if let Err(error) = sd_notify::notify(false, states) {
+        tracing::warn!(%error, "service manager could not be told");
+    }
+}
+
+/// Tells systemd's watchdog that we are alive, for as long as we are. Missed proofs are logged; systemd acts on them.
+pub async fn watch_progress(ticks: Arc<AtomicU64>, batches: mpsc::Sender<Batch>, mut shutdown: watch::Receiver<bool>) {
+    let mut usec = 0;
+    let every = if sd_notify::watchdog_enabled(false, &mut usec) { Duration::from_micros(usec / 3) } else { CHECK_EVERY };
+    let mut seen = ticks.load(Ordering::Acquire);
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(every) => {}
+            _ = shutdown.wait_for(|stop| *stop) => return,
+        }
+        let now = ticks.load(Ordering::Acquire);
+        let ledger = ping(&batches, every).await;
+        match (now > seen, ledger) {
+            (true, true) => notify(&[NotifyState::Watchdog]),
+            (floor, ledger) => tracing::error!(floor, ledger, "no progress"),
+        }
+        seen = now;
+    }
+}
+
+/// Whether the ledger's writer gets through its queue within `within`.
+async fn ping(batches: &mpsc::Sender<Batch>, within: Duration) -> bool {
+    let (answer, answered) = oneshot::channel();
+    let ack = Ack::new(move || drop(answer.send(())));
+    let through = async { batches.send(Batch::ping(ack)).await.is_ok() && answered.await.is_ok() };
+    tokio::time::timeout(within, through).await.unwrap_or(false)
+}
+
+/// Waits for SIGTERM or SIGINT.
+pub async fn told_to_stop() -> std::io::Result<&'static str> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    Ok(tokio::select! {
+        _ = terminate.recv() => "SIGTERM",
+        _ = interrupt.recv() => "SIGINT",
+    })
+}

@@ -1,0 +1,134 @@
+//! Up or not, and why: the floor's own word, and what the floor cannot know about itself.
+
+use super::Web;
+use crate::base::ShopTime;
+use crate::floor::{Snapshot, State as ShopState};
+use crate::sync::SyncStatus;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A floor silent for longer is stuck; it sends a snapshot at least every second.
+const SILENT: Duration = Duration::from_secs(5);
+
+/// `status` of wire.md. Names nobody: it is answered without a token.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Health {
+    pub state: ShopState,
+    pub since_us: ShopTime,
+    /// Sentences for a person: what is broken and what to do.
+    pub reasons: Vec<String>,
+    pub open_visits: usize,
+    pub people: usize,
+    pub queue_rows: u64,
+    pub queue_oldest_us: Option<ShopTime>,
+    /// Until when the offline rule lets people in, if it is in force and known.
+    pub offline_until_us: Option<ShopTime>,
+}
+
+/// `silent_for`: since the floor's last snapshot.
+pub fn health(snapshot: &Snapshot, sync: &SyncStatus, silent_for: Duration, now: ShopTime) -> Health {
+    let mut state = snapshot.state;
+    let mut reasons = snapshot.reasons.clone();
+    if sync.reachable == Some(false) {
+        if state == ShopState::Up {
+            state = ShopState::Degraded;
+        }
+        let waiting = match (sync.queue_rows, sync.queue_oldest_us) {
+            (0, _) => "Nothing is waiting".to_owned(),
+            (1, Some(oldest)) => format!("1 message has been waiting safely on disk for {}", ago(now, oldest)),
+            (rows, Some(oldest)) => {
+                format!("{rows} messages wait safely on disk, the oldest for {}", ago(now, oldest))
+            }
+            (rows, None) => format!("{rows} messages wait safely on disk"),
+        };
+        reasons.push(format!(
+            "Payments cannot be sent: the payment service does not answer. {waiting}; sending goes on by itself."
+        ));
+    }
+    let spoke = snapshot.t_us != ShopTime::default();
+    if !spoke || silent_for > SILENT {
+        state = ShopState::Closed;
+        let why = if spoke {
+            let s = silent_for.as_secs();
+            format!("The floor has not reported for {s} s, so no gate opens. If this stays, restart carryout.")
+        } else {
+            "Starting: the floor has not reported yet.".to_owned()
+        };
+        reasons.insert(0, why);
+    }
+    Health {
+        state,
+        since_us: snapshot.since_us,
+        reasons,
+        open_visits: snapshot.visits.len(),
+        people: snapshot.bodies.iter().filter(|body| body.seen).count(),
+        queue_rows: sync.queue_rows,
+        queue_oldest_us: sync.queue_oldest_us,
+        offline_until_us: None,
+    }
+}
+
+fn ago(now: ShopTime, then: ShopTime) -> String {
+    let s = now.secs_since(then).max(0.0) as u64;
+    match s {
+        0..90 => format!("{s} s"),
+        90..5_400 => format!("{} min", s / 60),
+        _ => format!("{} h", s / 3_600),
+    }
+}
+
+impl Web {
+    pub(super) fn health(&self, snapshot: &Snapshot, sync: &SyncStatus) -> Health {
+        let silent_for = self.heard.lock().expect("heard").elapsed();
+        health(snapshot, sync, silent_for, self.given.clock.now())
+    }
+}
+
+/// 200, or 503 when nobody can be let in.
+pub async fn get(State(web): State<Arc<Web>>) -> Response {
+    let sync = web.given.sync.borrow().clone();
+    let health = web.health(&web.now_snapshot(), &sync);
+    let status = if health.state == ShopState::Closed { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
+    (status, axum::Json(health)).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_worst_is_said_first_and_a_quiet_floor_is_never_called_up() {
+        let now = ShopTime(1_000_000_000);
+        let up = Snapshot { t_us: now, ..Snapshot::default() };
+        let camera = Snapshot { state: ShopState::Degraded, reasons: vec!["Camera 2 is dark.".into()], ..up.clone() };
+        let away = SyncStatus {
+            reachable: Some(false),
+            queue_rows: 3,
+            queue_oldest_us: Some(ShopTime(now.0 - 240_000_000)),
+            last_error: None,
+        };
+        let here = SyncStatus { reachable: Some(true), ..SyncStatus::default() };
+        for (story, snapshot, sync, silent_s, state, first) in [
+            ("all is well", &up, &here, 0, ShopState::Up, None),
+            ("nobody asked upstream yet", &up, &SyncStatus::default(), 0, ShopState::Up, None),
+            ("upstream is away", &up, &away, 0, ShopState::Degraded, Some("Payments cannot be sent")),
+            ("a camera too", &camera, &away, 0, ShopState::Degraded, Some("Camera 2 is dark.")),
+            ("the floor is stuck", &camera, &here, 6, ShopState::Closed, Some("The floor has not reported for 6 s")),
+            ("just started", &Snapshot::default(), &here, 0, ShopState::Closed, Some("Starting")),
+        ] {
+            let health = health(snapshot, sync, Duration::from_secs(silent_s), now);
+            assert_eq!(health.state, state, "{story}");
+            let said = health.reasons.first().map(String::as_str);
+            assert!(
+                said.is_none() == first.is_none() && said.unwrap_or("").starts_with(first.unwrap_or("")),
+                "{story}: {said:?}"
+            );
+        }
+        let said = health(&up, &away, Duration::ZERO, now).reasons.remove(0);
+        assert!(said.contains("3 messages wait safely on disk, the oldest for 4 min"), "{said}");
+    }
+}

@@ -1,0 +1,161 @@
+//! Visits: who is inside with what, what is known about it and why, and binding a payer by hand.
+
+use super::body::{Id, Json};
+use super::evidence::{self, ChargeView, Evidence};
+use super::tell::{Told, tell};
+use super::{Problem, Web, taps};
+use crate::base::{BodyId, Cents, ReceiptId, ShopTime, VisitId};
+use crate::carts::{Cart, CartState, Receipt};
+use crate::events::{Credential, Entry, Fact, Observation};
+use crate::floor::VisitView;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use std::sync::Arc;
+
+/// A visit: its cart as on the wire, and what the page knows beside it.
+#[derive(Serialize)]
+struct Visit {
+    #[serde(flatten)]
+    cart: Cart,
+    entered_us: ShopTime,
+    left_us: Option<ShopTime>,
+    bodies: Vec<BodyId>,
+    staff: bool,
+    doubts: Vec<String>,
+    receipt_id: Option<ReceiptId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    charges: Option<Vec<ChargeView>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    evidence: Option<Vec<Evidence>>,
+}
+
+impl Visit {
+    fn open(view: &VisitView) -> Visit {
+        Visit {
+            cart: view.cart.clone(),
+            entered_us: view.entered_us,
+            left_us: None,
+            bodies: view.bodies.clone(),
+            staff: view.staff,
+            doubts: view.doubts.clone(),
+            receipt_id: None,
+            charges: None,
+            evidence: None,
+        }
+    }
+
+    fn closed(receipt: Receipt) -> Visit {
+        Visit {
+            cart: receipt.cart,
+            entered_us: receipt.entered_us,
+            left_us: Some(receipt.left_us),
+            bodies: Vec::new(),
+            staff: false,
+            doubts: Vec::new(),
+            receipt_id: Some(receipt.receipt_id),
+            charges: None,
+            evidence: None,
+        }
+    }
+
+    /// A visit that left no receipt: nothing taken, staff, or a loss.
+    fn without_receipt(visit_id: VisitId, currency: &str, entries: &[Entry]) -> Visit {
+        let closed = entries.iter().rev().find_map(|entry| match entry.fact {
+            Fact::VisitClosed { entered_us, left_us, .. } => Some((entered_us, left_us)),
+            _ => None,
+        });
+        let first = entries.first().map_or(ShopTime::default(), |entry| entry.t);
+        let (entered_us, left_us) = closed.map_or((first, None), |(entered, left)| (entered, Some(left)));
+        let cart = Cart {
+            visit_id,
+            payer: None,
+            state: CartState::Closed,
+            revision: 0,
+            currency: currency.to_owned(),
+            lines: Vec::new(),
+            total: Cents::ZERO,
+            tax_total: Cents::ZERO,
+            t_us: left_us.unwrap_or(first),
+        };
+        let (bodies, doubts) = (Vec::new(), Vec::new());
+        Visit {
+            cart,
+            entered_us,
+            left_us,
+            bodies,
+            staff: false,
+            doubts,
+            receipt_id: None,
+            charges: None,
+            evidence: None,
+        }
+    }
+}
+
+#[derive(Deserialize)]
+pub struct Which {
+    open: Option<String>,
+}
+
+/// Open visits, oldest first; without `?open` the visits of the newest receipts follow.
+pub async fn list(
+    State(web): State<Arc<Web>>,
+    query: Result<Query<Which>, QueryRejection>,
+) -> Result<Response, Problem> {
+    let Query(which) = query.map_err(|_| Problem::malformed("The query may hold `open`, once."))?;
+    let snapshot = web.now_snapshot();
+    let mut visits: Vec<Visit> = snapshot.visits.iter().map(Visit::open).collect();
+    if which.open.is_none_or(|open| open == "false") {
+        let receipts = web.books(|books| books.receipts(None, None, None)).await?;
+        let open: Vec<VisitId> = visits.iter().map(|visit| visit.cart.visit_id).collect();
+        let closed = receipts.into_iter().filter(|receipt| !open.contains(&receipt.cart.visit_id));
+        visits.extend(closed.map(Visit::closed));
+    }
+    Ok(axum::Json(json!({ "visits": visits })).into_response())
+}
+
+pub async fn get(State(web): State<Arc<Web>>, Id(id): Id) -> Result<Response, Problem> {
+    Ok(axum::Json(look_up(&web, VisitId(id)).await?).into_response())
+}
+
+async fn look_up(web: &Web, id: VisitId) -> Result<Visit, Problem> {
+    let open = web.now_snapshot().visits.iter().find(|view| view.cart.visit_id == id).map(Visit::open);
+    let (entries, receipt) =
+        web.books(move |books| Ok((books.visit_entries(id)?, books.receipt(ReceiptId::of(id))?))).await?;
+    let mut visit = match (open, receipt) {
+        (Some(open), _) => open,
+        (None, Some(receipt)) => Visit::closed(receipt),
+        (None, None) if entries.is_empty() => return Err(Problem::unknown("There is no visit of this id.")),
+        (None, None) => Visit::without_receipt(id, &web.given.shop.currency, &entries),
+    };
+    visit.charges = Some(evidence::charges(&entries));
+    visit.evidence = Some(entries.iter().map(|entry| evidence::of(entry, id, &web.given.shop)).collect());
+    Ok(visit)
+}
+
+#[derive(Deserialize)]
+pub struct PayerBody {
+    credential: Credential,
+}
+
+/// Staff bind a payer. 200 with the visit once it is on disk, 202 while it is not.
+pub async fn bind_payer(
+    State(web): State<Arc<Web>>,
+    Id(id): Id,
+    Json(body): Json<PayerBody>,
+) -> Result<Response, Problem> {
+    taps::check_credential(&body.credential).map_err(|why| {
+        web.given.counters.refuse("http.malformed", &why);
+        Problem::malformed(why)
+    })?;
+    let visit = VisitId(id);
+    look_up(&web, visit).await?;
+    match tell(&web, Observation::Bind { visit, credential: body.credential }).await? {
+        Told::Durable => Ok(axum::Json(look_up(&web, visit).await?).into_response()),
+        Told::Pending => Ok((StatusCode::ACCEPTED, axum::Json(json!({ "visit_id": visit }))).into_response()),
+    }
+}

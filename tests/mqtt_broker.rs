@@ -1,0 +1,295 @@
+//! Stories of a daemon, its gate and a real broker: crashes, outages, last words.
+
+#[path = "common/device.rs"]
+mod device;
+#[path = "common/mosquitto.rs"]
+mod mosquitto;
+#[path = "common/small_shop.rs"]
+mod small_shop;
+
+use carryout::base::time::Clock;
+use carryout::base::{Counters, GateId, ShopTime, TapId};
+use carryout::events::{CartEvent, Decision, Observation, Reason};
+use carryout::floor::Snapshot;
+use carryout::sensors::Incoming;
+use carryout::sensors::mqtt::{self, MqttOptions};
+use carryout::sensors::publish::Publish;
+use carryout::sync::SyncStatus;
+use device::{Device, PATIENCE};
+use mosquitto::Mosquitto;
+use serde_json::Value;
+use std::sync::Arc;
+use tokio::sync::{mpsc, watch};
+
+const BASE: &str = "carryout/v1/corner";
+
+/// The MQTT side of a daemon, with the test in the floor's place.
+struct Daemon {
+    task: tokio::task::JoinHandle<()>,
+    floor: mpsc::Receiver<Incoming>,
+    publish: mpsc::Sender<Publish>,
+    stop: watch::Sender<bool>,
+    counters: Counters,
+    clock: Clock,
+}
+
+impl Daemon {
+    /// Starts it and waits until both connections have subscribed.
+    async fn start(broker: &Mosquitto) -> Daemon {
+        let mut watcher = Device::connect(broker.port, "watcher").await;
+        watcher.subscribe(&format!("{BASE}/events")).await;
+        let (to_floor, floor) = mpsc::channel(64);
+        let (publish, outgoing) = mpsc::channel(16);
+        let (stop, shutdown) = watch::channel(false);
+        let (counters, clock) = (Counters::default(), Clock::anchored_after(ShopTime(0)));
+        let options = MqttOptions { port: broker.port, ..MqttOptions::default() };
+        let shop = Arc::new(small_shop::small_shop());
+        let task = tokio::spawn(mqtt::run(options, shop, to_floor, outgoing, clock, counters.clone(), shutdown));
+        let mut daemon = Daemon { task, floor, publish, stop, counters, clock };
+        assert_eq!(daemon.next_but_taps().await, Observation::Broker { up: true });
+        daemon.reaches(&mut watcher).await;
+        daemon
+    }
+
+    /// Everything said on the events connection before this has reached the broker: it reads in order.
+    async fn reaches(&self, watcher: &mut Device) {
+        self.publish.send(event("here")).await.unwrap();
+        while watcher.next().await.1["id"] != "here" {}
+    }
+
+    async fn next(&mut self) -> Incoming {
+        tokio::time::timeout(PATIENCE, self.floor.recv()).await.expect("something in time").expect("it runs")
+    }
+
+    /// Taps may come before the other connection is up.
+    async fn next_but_taps(&mut self) -> Observation {
+        loop {
+            let incoming = self.floor.recv().await.expect("it runs");
+            if incoming.ack.is_none() {
+                return incoming.stamped.observation;
+            }
+        }
+    }
+
+    async fn next_tap(&mut self) -> (String, carryout::base::Ack) {
+        loop {
+            let incoming = self.next().await;
+            if let Observation::Tap(tap) = incoming.stamped.observation {
+                return (tap.tap_id.to_string(), incoming.ack.expect("a tap with QoS 1 is owed an acknowledgement"));
+            }
+        }
+    }
+
+    /// As with kill -9: nothing more is said, the broker finds the connection closed.
+    async fn crash(self) {
+        self.task.abort();
+        assert!(self.task.await.unwrap_err().is_cancelled());
+    }
+}
+
+fn event(id: &str) -> Publish {
+    let shop = small_shop::small_shop().id;
+    let event = CartEvent { id: id.into(), kind: "test".into(), subject: None, t: ShopTime(0), data: Value::Null };
+    Publish::event(&shop, &event)
+}
+
+fn tap(id: &str, clock: &Clock) -> String {
+    let t_us = clock.now().0;
+    format!(r#"{{"tap_id":"{id}","t_us":{t_us},"direction":"in","credential":{{"kind":"card","token":"tok_1"}}}}"#)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tap_whose_entry_was_not_on_disk_comes_again_after_a_crash() {
+    let Some(broker) = Mosquitto::start() else { return };
+    let mut daemon = Daemon::start(&broker).await;
+    let mut gate = Device::connect(broker.port, "gate").await;
+    let mut watcher = Device::connect(broker.port, "late-watcher").await;
+    watcher.subscribe(&format!("{BASE}/events")).await;
+    for id in ["durable", "lost", "also-durable"] {
+        gate.publish(&format!("{BASE}/gate/gate-1/tap"), false, tap(id, &daemon.clock)).await;
+    }
+    for id in ["durable", "lost", "also-durable"] {
+        let (came, ack) = daemon.next_tap().await;
+        assert_eq!(came, id);
+        if id != "lost" {
+            // As the ledger's writer does it: from a thread that knows nothing of tokio.
+            std::thread::spawn(|| ack.done()).join().unwrap();
+        }
+    }
+    daemon.reaches(&mut watcher).await;
+    let clock = daemon.clock;
+    daemon.crash().await;
+    // While the daemon is down.
+    gate.publish(&format!("{BASE}/gate/gate-1/tap"), false, tap("waited", &clock)).await;
+
+    // Here we do not wait for both connections: the taps may come first.
+    let (to_floor, mut floor) = mpsc::channel(64);
+    let (_publish, outgoing) = mpsc::channel(16);
+    let (_stop, shutdown) = watch::channel(false);
+    let options = MqttOptions { port: broker.port, ..MqttOptions::default() };
+    let shop = Arc::new(small_shop::small_shop());
+    let counters = Counters::default();
+    let task = tokio::spawn(mqtt::run(options, shop, to_floor, outgoing, clock, counters, shutdown));
+    let mut again = Vec::new();
+    while again.len() < 2 {
+        let incoming = tokio::time::timeout(PATIENCE, floor.recv()).await.expect("taps in time").expect("it runs");
+        if let Observation::Tap(tap) = incoming.stamped.observation {
+            again.push(tap.tap_id.to_string());
+        }
+    }
+    assert_eq!(again, ["lost", "waited"], "what was durable does not come again");
+    task.abort();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_acknowledgement_does_not_outlive_its_connection() {
+    let Some(mut broker) = Mosquitto::start() else { return };
+    let mut daemon = Daemon::start(&broker).await;
+    let tap_topic = format!("{BASE}/gate/gate-1/tap");
+    let mut gate = Device::connect(broker.port, "gate").await;
+    gate.publish(&tap_topic, false, tap("old", &daemon.clock)).await;
+    let (_, old) = daemon.next_tap().await;
+
+    // The broker comes back knowing nothing, and counts its messages from 1 again.
+    broker.restart();
+    let mut watcher = Device::connect(broker.port, "watcher-2").await;
+    watcher.subscribe(&format!("{BASE}/events")).await;
+    assert_eq!(daemon.next_but_taps().await, Observation::Broker { up: false });
+    assert_eq!(daemon.next_but_taps().await, Observation::Broker { up: true });
+    daemon.reaches(&mut watcher).await;
+    let mut gate = Device::connect(broker.port, "gate").await;
+    gate.publish(&tap_topic, false, tap("new", &daemon.clock)).await;
+    assert_eq!(daemon.next_tap().await.0, "new");
+
+    // Both have the same packet id. The old acknowledgement must not be taken for the new tap's.
+    old.done();
+    daemon.reaches(&mut watcher).await;
+    daemon.crash().await;
+    let mut floor_of_the_next = {
+        let (to_floor, floor) = mpsc::channel(64);
+        let (publish, outgoing) = mpsc::channel(16);
+        let (stop, shutdown) = watch::channel(false);
+        let options = MqttOptions { port: broker.port, ..MqttOptions::default() };
+        let shop = Arc::new(small_shop::small_shop());
+        let (counters, clock) = (Counters::default(), Clock::anchored_after(ShopTime(0)));
+        let task = tokio::spawn(mqtt::run(options, shop, to_floor, outgoing, clock, counters.clone(), shutdown));
+        Daemon { task, floor, publish, stop, counters, clock }
+    };
+    assert_eq!(floor_of_the_next.next_tap().await.0, "new");
+    floor_of_the_next.crash().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_subscribes_late_learns_the_status_and_a_crash_is_told_by_the_broker() {
+    let Some(broker) = Mosquitto::start() else { return };
+    let daemon = Daemon::start(&broker).await;
+    let status = format!("{BASE}/status");
+    let snapshot = Snapshot { since_us: ShopTime(5), ..Snapshot::default() };
+    daemon.publish.send(Publish::status(&snapshot, &SyncStatus::default())).await.unwrap();
+    let mut watcher = Device::connect(broker.port, "late").await;
+    watcher.subscribe(&format!("{BASE}/events")).await;
+    daemon.reaches(&mut watcher).await;
+
+    let mut late = Device::connect(broker.port, "later").await;
+    late.subscribe(&status).await;
+    let (topic, said) = late.next().await;
+    assert_eq!((topic.as_str(), &said["state"], &said["since_us"]), (status.as_str(), &"up".into(), &5.into()));
+    daemon.crash().await;
+    let (_, said) = late.next().await;
+    assert_eq!((&said["state"], &said["since_us"]), (&"offline".into(), &Value::Null), "the last will");
+
+    let daemon = Daemon::start(&broker).await;
+    daemon.publish.send(Publish::status(&snapshot, &SyncStatus::default())).await.unwrap();
+    assert_eq!(late.next().await.1["state"], "up");
+    let before = daemon.clock.now();
+    daemon.stop.send(true).unwrap();
+    daemon.task.await.unwrap();
+    let (_, said) = late.next().await;
+    assert_eq!(said["state"], "offline");
+    assert!(said["since_us"].as_i64().unwrap() >= before.0, "an ordered stop says when");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_an_outage_the_status_is_said_again_and_late_decisions_are_not() {
+    let Some(mut broker) = Mosquitto::start() else { return };
+    let mut daemon = Daemon::start(&broker).await;
+    let snapshot = Snapshot { since_us: ShopTime(5), ..Snapshot::default() };
+    daemon.publish.send(Publish::status(&snapshot, &SyncStatus::default())).await.unwrap();
+
+    broker.stop();
+    assert_eq!(daemon.next_but_taps().await, Observation::Broker { up: false });
+    // The events connection may learn of it a little later; then its decisions in flight are counted instead.
+    let decision = Decision {
+        tap_id: TapId::new("t"),
+        open: true,
+        valid_ms: 3_000,
+        reason: Reason::Ok,
+        visit_id: None,
+        t_us: daemon.clock.now(),
+    };
+    daemon.publish.send(Publish::decision(&GateId::new("gate-1"), &decision)).await.unwrap();
+    daemon.publish.send(event("kept")).await.unwrap();
+    // Taken from the queue, so that what follows the restart comes after it.
+    while daemon.publish.capacity() < daemon.publish.max_capacity() {
+        tokio::task::yield_now().await;
+    }
+    broker.restart();
+    assert_eq!(daemon.next_but_taps().await, Observation::Broker { up: true });
+    let mut watcher = Device::connect(broker.port, "watcher-2").await;
+    watcher.subscribe(&format!("{BASE}/#")).await;
+    daemon.publish.send(event("after")).await.unwrap();
+    let mut heard = Vec::new();
+    loop {
+        let (topic, said) = watcher.next().await;
+        heard.push(topic.trim_start_matches(BASE).to_owned());
+        if said["id"] == "after" {
+            break;
+        }
+    }
+    assert!(heard.contains(&"/status".to_owned()), "{heard:?}");
+    assert!(!heard.contains(&"/gate/gate-1/decision".to_owned()), "{heard:?}");
+    assert_eq!(daemon.counters.get("publish.undelivered"), 1);
+    daemon.crash().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn large_batches_pass_and_an_enormous_message_does_not_shut_the_door() {
+    let Some(broker) = Mosquitto::start() else { return };
+    let mut daemon = Daemon::start(&broker).await;
+    let mut device = Device::connect(broker.port, "devices").await;
+    let t0_us = daemon.clock.now().0;
+    let row = vec!["-1012.25"; 600].join(",");
+    let weights =
+        format!(r#"{{"boot":"b","seq":1,"t0_us":{t0_us},"dt_us":16667,"plates":{{"1":[{row}],"2":[{row}]}}}}"#);
+    assert!(weights.len() > 10 * 1024, "more than rumqttc lets in by itself");
+    device.publish(&format!("{BASE}/shelf/1-1/weights"), false, weights).await;
+    match daemon.next().await.stamped.observation {
+        Observation::Weights(weights) => assert_eq!(weights.plates[1].grams[599], Some(-1012.25)),
+        other => panic!("{other:?}"),
+    }
+
+    // 17 MiB, kept by the broker until somebody acknowledges it: it must not come for ever.
+    let tap_topic = format!("{BASE}/gate/gate-1/tap");
+    device.publish(&tap_topic, false, vec![b'x'; 17 << 20]).await;
+    device.publish(&tap_topic, false, tap("after-it", &daemon.clock)).await;
+    assert_eq!(daemon.next_tap().await.0, "after-it");
+    assert_eq!((daemon.counters.get("mqtt.oversized"), daemon.counters.get("tap.oversized")), (1, 1));
+    daemon.crash().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_floor_gets_every_tap_in_the_end() {
+    let Some(broker) = Mosquitto::start() else { return };
+    let mut daemon = Daemon::start(&broker).await;
+    let mut gate = Device::connect(broker.port, "gate").await;
+    // More than the queue to the floor holds (64), and more than a broker hands out unacknowledged (20).
+    for n in 0..200 {
+        gate.publish(&format!("{BASE}/gate/gate-1/tap"), false, tap(&format!("t{n}"), &daemon.clock)).await;
+    }
+    for n in 0..200 {
+        let (came, ack) = daemon.next_tap().await;
+        assert_eq!(came, format!("t{n}"));
+        ack.done();
+    }
+    daemon.crash().await;
+}

@@ -1,0 +1,358 @@
+//! Stories of a small shop, played through the real floor: who came, what they took, what they paid.
+
+mod common;
+
+use carryout::base::{Cents, ProductId};
+use carryout::carts::policy::{Doubt, Join, PolicyOptions};
+use carryout::events::{Fact, Observation, Reason};
+use common::Stage;
+
+/// Plays a story and compares what became of it, visit by visit in the order they began.
+fn check(name: &str, story: &str, wanted: &[&str]) -> Stage {
+    let mut stage = Stage::new();
+    stage.play(story);
+    assert_eq!(stage.outcomes(), wanted, "{name}\n{story}");
+    stage
+}
+
+#[test]
+fn takes_and_puts() {
+    check(
+        "take",
+        "0 ann taps in
+         1 ann enters
+         4 ann takes cola
+         9 ann leaves
+         20 all waits",
+        &["charged; 1 cola: 2.50; captured 2.50"],
+    );
+    check(
+        "take and put back",
+        "0 ann taps in
+         1 ann enters
+         4 ann takes cola
+         9 ann puts cola
+         14 ann takes chips
+         19 ann leaves
+         30 all waits",
+        &["charged; 1 chips: 1.50; captured 1.50"],
+    );
+    check(
+        "put back elsewhere, and somebody else buys it there",
+        "0 ann taps in
+         1 ann enters
+         4 ann takes cola
+         9 ann puts cola on b/3
+         14 ann leaves
+         20 bob taps in
+         21 bob enters
+         25 bob takes gum
+         30 bob leaves
+         40 all waits",
+        &["empty", "charged; 1 gum: 0.90; captured 0.90"],
+    );
+    check(
+        "several at once",
+        "0 ann taps in
+         1 ann enters
+         4 ann takes 3 cola
+         9 ann leaves
+         20 all waits",
+        &["charged; 3 cola: 7.50; captured 7.50"],
+    );
+}
+
+#[test]
+fn a_misplaced_item_is_still_that_item() {
+    check(
+        "cola put between wine and gum is bought there as cola",
+        "0 ann taps in
+         1 ann enters
+         4 ann takes cola
+         9 ann puts cola on b/2
+         14 ann leaves
+         22 bob taps in
+         23 bob enters
+         27 bob takes cola from b/2
+         36 bob leaves
+         46 all waits",
+        &["empty", "charged; 1 cola: 2.50; captured 2.50"],
+    );
+}
+
+#[test]
+fn two_at_one_shelf() {
+    check(
+        "a second apart",
+        "0 ann taps in
+         1 ann enters
+         4 bob taps in
+         5 bob enters
+         9 ann goes 3.05 2.9
+         9 bob goes 3.35 2.9
+         12 ann takes cola
+         13.3 bob takes chips
+         16 ann leaves
+         18 bob leaves
+         30 all waits",
+        &["charged; 1 cola: 2.50; captured 2.50", "charged; 1 chips: 1.50; captured 1.50"],
+    );
+    check(
+        "at once",
+        "0 ann taps in
+         1 ann enters
+         4 bob taps in
+         5 bob enters
+         9 ann goes 3.05 2.9
+         9 bob goes 3.35 2.9
+         12 ann takes cola
+         12 bob takes chips
+         16 ann leaves
+         18 bob leaves
+         30 all waits",
+        &["charged; 1 cola: 2.50; captured 2.50", "charged; 1 chips: 1.50; captured 1.50"],
+    );
+}
+
+#[test]
+fn groups_cards_and_staff() {
+    check(
+        "a group with one payer",
+        "0 ann taps in
+         0.5 ann enters
+         1 kid enters
+         5 ann takes cola
+         9 kid takes bread
+         14 ann leaves
+         15 kid leaves
+         25 all waits",
+        &["charged; 1 cola, 1 bread: 5.50; captured 5.50"],
+    );
+    let stage = check(
+        "the same card twice",
+        "0 ann taps in
+         1 ann enters
+         6 kid taps in tok_ann
+         7 kid enters
+         10 ann takes cola
+         14 kid takes bread
+         20 ann leaves
+         21 kid leaves
+         32 all waits",
+        &["charged; 1 cola, 1 bread: 5.50; captured 5.50"],
+    );
+    assert_eq!(stage.asked.len(), 1, "one hold for one card");
+    check(
+        "staff restock and tidy",
+        "0 joe taps in tok_staff_joe
+         1 joe enters
+         4 joe takes cola
+         9 joe puts bread
+         14 joe leaves
+         24 all waits",
+        &["staff"],
+    );
+    let mut stage = Stage::with(PolicyOptions { join: Join::Declared, ..PolicyOptions::default() });
+    stage.play(
+        "0 ann taps in
+         0.5 ann enters
+         1.5 tim enters
+         6 tim takes bread
+         12 tim leaves
+         13 ann leaves
+         24 all waits",
+    );
+    assert_eq!(
+        stage.outcomes(),
+        ["empty", "loss; 1 bread"],
+        "declared groups: who follows uninvited is a visit of its own"
+    );
+}
+
+#[test]
+fn nobody_pays_or_pays_at_the_exit() {
+    let stage = check(
+        "no payer",
+        "0 tim enters
+         5 tim takes bread
+         10 tim leaves
+         20 all waits",
+        &["loss; 1 bread"],
+    );
+    assert!(stage.entries.iter().any(|entry| entry.fact == Fact::Loss { total: Cents(300) }));
+    let stage = check(
+        "pay at exit",
+        "0 tim enters
+         5 tim takes bread
+         10 tim goes 1.5 1.0
+         15 tim taps out
+         16 tim leaves
+         26 all waits",
+        &["charged; 1 bread: 3.00; captured 3.00"],
+    );
+    assert_eq!(stage.asked[0].1, Cents(300), "the exit asks for what is owed");
+}
+
+#[test]
+fn restricted_goods_wait_for_staff() {
+    let mut stage = Stage::new();
+    stage.play(
+        "0 ann taps in
+         1 ann enters
+         5 ann takes wine
+         10 ann leaves
+         20 all waits",
+    );
+    assert_eq!(stage.outcomes(), ["review; 1 wine: 9.00"]);
+    assert!(stage.events.iter().any(|event| event.kind == "receipt.review"));
+    let visit = *stage.floor.books().visits.keys().next().unwrap();
+    stage.observe(Observation::Reviewed { visit, lines: vec![(ProductId::new("wine"), 1)] });
+    assert_eq!(stage.outcomes(), ["review; 1 wine: 9.00; captured 9.00"]);
+}
+
+#[test]
+fn declined_and_offline() {
+    let stage = check(
+        "declined: the gate stays shut, and who walks in all the same has no payer",
+        "0 upstream declines
+         0 ann taps in
+         2 ann enters
+         6 ann leaves
+         18 all waits",
+        &["empty"],
+    );
+    assert_eq!(stage.decisions[0].reason, Reason::Declined);
+    assert!(!stage.decisions[0].open);
+    let stage = check(
+        "upstream gone at the tap: the offline rule lets them in",
+        "0 upstream is gone
+         0 ann taps in
+         1 ann enters
+         4 ann takes cola
+         9 ann leaves
+         20 all waits",
+        &["charged; 1 cola: 2.50; captured 2.50"],
+    );
+    assert!(stage.decisions[0].open);
+    let stage = check(
+        "late answer: the offline rule opens, the hold is adopted",
+        "0 upstream is late 900
+         0 ann taps in
+         1 ann enters
+         4 ann takes cola
+         9 ann leaves
+         20 all waits",
+        &["charged; 1 cola: 2.50; captured 2.50"],
+    );
+    assert!(stage.entries.iter().any(|entry| matches!(entry.fact, Fact::HoldAdopted { .. })));
+    let took = stage.decisions[0].t_us.secs_since(common::START) - 5.0;
+    assert!((0.4..=0.5).contains(&took), "the gate answered after {took} s");
+    let stage = check(
+        "late answer after the offline limit: the hold is released",
+        "0 upstream is late 5000
+         0 ann taps in
+         1 ann enters
+         4 ann leaves
+         20 all waits",
+        &["empty"],
+    );
+    assert_eq!(stage.released(), 1);
+    let mut stage = Stage::with(PolicyOptions { offline_credential_cap: Cents(1000), ..PolicyOptions::default() });
+    stage.play("0 upstream is gone\n 0 ann taps in\n 2 all waits");
+    assert_eq!(stage.decisions[0].reason, Reason::OfflineLimit);
+}
+
+#[test]
+fn an_empty_visit_gives_its_hold_back_at_once() {
+    let stage = check(
+        "in and out",
+        "0 ann taps in
+         1 ann enters
+         4 ann leaves
+         14 all waits",
+        &["empty"],
+    );
+    assert_eq!(stage.released(), 1);
+    let stage = check("tapped and never came", "0 ann taps in\n 1 ann goes -0.8 1.0\n 10 all waits", &["empty"]);
+    assert_eq!(stage.released(), 1);
+}
+
+#[test]
+fn what_arrives_after_closing_is_a_supplement() {
+    check(
+        "the shelf was off the network while ann shopped and left",
+        "0 ann taps in
+         1 ann enters
+         4 a offline
+         5 ann takes cola
+         9 ann takes bread
+         14 ann leaves
+         22 a online
+         32 all waits",
+        &["charged; 1 bread, 1 cola: 5.50; captured 3.00 + 2.50"],
+    );
+}
+
+#[test]
+fn an_exit_while_a_shelf_rings_waits_for_it() {
+    let stage = check(
+        "takes at the last moment and runs",
+        "0 ann taps in
+         1 ann enters
+         4 ann takes cola
+         6.1 ann leaves
+         18 all waits",
+        &["charged; 1 cola: 2.50; captured 2.50"],
+    );
+    assert_eq!(stage.floor.books().visits.values().next().unwrap().charges.len(), 1, "one charge, no supplement");
+}
+
+#[test]
+fn staff_bind_contest_and_refund() {
+    let mut stage = Stage::new();
+    stage.play(
+        "0 ann taps in
+         1 ann enters
+         4 ann takes cola
+         9 ann takes bread
+         14 ann leaves
+         24 all waits",
+    );
+    let visit = *stage.floor.books().visits.keys().next().unwrap();
+    stage.observe(Observation::Contested { visit, lines: vec![(ProductId::new("cola"), 1)] });
+    stage.observe(Observation::Reviewed { visit, lines: vec![(ProductId::new("cola"), 1)] });
+    assert_eq!(stage.outcomes(), ["charged; 1 cola: 2.50; captured 5.50; refunded 3.00"]);
+    let charge = stage.floor.books().visits[&visit].charges[0].0.charge_id;
+    let ask = |amount| Observation::RefundAsked { charge, amount, reason: "warm cola".into() };
+    stage.observe(ask(Cents(10_000)));
+    stage.observe(ask(Cents(50)));
+    assert_eq!(stage.outcomes(), ["charged; 1 cola, 1 refund: 2.00; captured 5.50; refunded 3.00 + 0.50"]);
+}
+
+#[test]
+fn doubt_in_the_customers_favour_is_a_policy() {
+    let policy = PolicyOptions { doubt: Doubt::Favour, ..PolicyOptions::default() };
+    assert_ne!(policy, PolicyOptions::default());
+}
+
+#[test]
+fn the_same_observations_give_the_same_entries() {
+    let story = "0 ann taps in
+         1 ann enters
+         4 ann takes cola
+         5.2 ann takes chips
+         9 ann leaves
+         20 all waits";
+    let mut first = Stage::new();
+    first.play(story);
+    let mut floor = carryout::floor::Floor::new(
+        first.shop.clone(),
+        Default::default(),
+        carryout::floor::Books::new(first.shop.clone()),
+        Default::default(),
+    );
+    let again: Vec<_> = first.sent.iter().flat_map(|stamped| floor.apply(stamped.clone()).entries).collect();
+    let bytes = |entries: &[carryout::events::Entry]| serde_json::to_vec(entries).unwrap();
+    assert_eq!(bytes(&first.entries), bytes(&again));
+    assert!(!again.is_empty());
+}
