@@ -5,7 +5,7 @@
 //! noted, and a file with an error is never used.
 
 use super::card::holds_card_number;
-use super::problems::{Problem, Problems, nearest, shown};
+use super::problems::{Problem, Problems, nearest, shown, told_by_parser};
 use crate::base::{Point2, Point3};
 use std::cell::{RefCell, RefMut};
 use toml::Spanned;
@@ -40,7 +40,7 @@ impl<'t> Document<'t> {
         let is_toml = errors.is_empty();
         for error in errors {
             let line = error.span().map(|span| lines.at(span.start));
-            problems.error(line, format!("not TOML: {}", shown(error.message())));
+            problems.error(line, format!("not TOML: {}", told_by_parser(error.message())));
         }
         refuse_cards_in_comments(text, &mut problems);
         refuse_cards_in(root.get_ref(), &lines, &mut problems);
