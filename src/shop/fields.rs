@@ -350,12 +350,17 @@ pub fn integer(value: Value<'_>) -> Option<i64> {
     }
 }
 
+/// No metre, pixel or angle of a shop is larger; products of three such numbers are still finite.
+const NUMBER_MAX: f64 = 1e9;
+
+/// NaN and infinity are no numbers here.
 fn number(value: Value<'_>) -> Option<f64> {
     match value.get_ref() {
         DeValue::Integer(_) => integer(value).map(|n| n as f64),
-        DeValue::Float(n) => n.as_str().parse().ok().filter(|n: &f64| n.is_finite()),
+        DeValue::Float(n) => n.as_str().parse().ok(),
         _ => None,
     }
+    .filter(|n: &f64| n.abs() <= NUMBER_MAX)
 }
 
 fn list<const N: usize>(value: Value<'_>) -> Option<[f64; N]> {

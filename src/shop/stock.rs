@@ -214,9 +214,16 @@ fn grams(row: &Row, column: &str, problems: &mut Problems) -> Option<f64> {
             problems.error(row.line, format!("{column} {} is negative", shown(text)));
             None
         }
+        Some(grams) if grams > GRAMS_MAX => {
+            problems.error(row.line, format!("{column} {} is more than a shelf carries", shown(text)));
+            None
+        }
         grams => grams,
     }
 }
+
+/// A hundred kilograms; the load cells we know carry twenty.
+const GRAMS_MAX: f64 = 100_000.0;
 
 pub(super) fn yes(row: &Row, column: &str, problems: &mut Problems) -> bool {
     match row.get(column).to_ascii_lowercase().as_str() {
