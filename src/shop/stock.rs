@@ -144,7 +144,7 @@ fn read_product(
         "" => default_tolerance_g(weight_g),
         _ => grams(row, "weight_tolerance_g", problems).unwrap_or(0.0),
     };
-    if weight_g > 0.0 && weight_tolerance_g >= weight_g && row.get("weight_tolerance_g") != "" {
+    if weight_g > 0.0 && weight_tolerance_g >= weight_g && !row.get("weight_tolerance_g").is_empty() {
         problems.error(row.line, format!("weight_tolerance_g {weight_tolerance_g} is not below weight_g {weight_g}"));
     }
     let restricted = yes(row, "restricted", problems);
