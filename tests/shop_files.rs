@@ -501,10 +501,7 @@ fn catalogues_that_cannot_be() {
         ),
         (Catalogue, "0.25", "-0.25", &["catalogue.csv line 2: deposit -0.25 is negative"]),
         (Catalogue, "1041", "-1041", &["catalogue.csv line 2: weight_g -1041 is negative"]),
-<<<<<<< HEAD
         (Catalogue, "1041", "1e308", &["catalogue.csv line 2: weight_g 1e308 is more than a shelf carries"]),
-=======
->>>>>>> sim
         (Catalogue, "1041", "inf", &["catalogue.csv line 2: weight_g `inf` is not a finite number"]),
         (
             Catalogue,
@@ -685,7 +682,6 @@ fn a_timezone_nobody_lives_in() {
     };
     assert_eq!(told, [wanted]);
 }
-<<<<<<< HEAD
 
 #[test]
 fn the_example_in_the_documentation_is_a_shop() {
@@ -730,5 +726,3 @@ fn no_slip_of_the_hand_stops_the_reader() {
     }
     assert!(refused > 1_000, "only {refused} slips were noticed");
 }
-=======
->>>>>>> sim

@@ -1,11 +1,9 @@
 //! The verbs of the command line; each wires rooms together.
 
-<<<<<<< HEAD
 pub mod check;
-pub mod import;
-=======
 pub mod fast;
+pub mod import;
+pub mod run;
 pub mod score;
 pub mod simulate;
->>>>>>> sim
 pub mod verify;
