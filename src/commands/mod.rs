@@ -1,8 +1,10 @@
 //! The verbs of the command line; each wires rooms together.
 
 pub mod check;
+pub mod export;
 pub mod fast;
 pub mod import;
+pub mod replay;
 pub mod run;
 pub mod score;
 pub mod simulate;
