@@ -22,6 +22,7 @@ pub mod script;
 pub mod shelves;
 pub mod shoppers;
 pub mod truth;
+pub mod upstream;
 pub mod wire;
 pub mod world;
 
