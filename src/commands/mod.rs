@@ -1,5 +1,6 @@
 //! The verbs of the command line; each wires rooms together.
 
+pub mod demo;
 pub mod fast;
 pub mod score;
 pub mod simulate;
