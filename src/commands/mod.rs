@@ -1,6 +1,7 @@
 //! The verbs of the command line; each wires rooms together.
 
 pub mod check;
+pub mod demo;
 pub mod export;
 pub mod fast;
 pub mod import;

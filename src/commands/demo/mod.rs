@@ -1,0 +1,172 @@
+//! `carryout demo`: a whole shop on this machine, for looking at and for proving that it works.
+//!
+//!     mosquitto (real)  <--MQTT-->  this process: shoppers, shelves, gates, cameras, reference upstream
+//!          ^                             ^ RTSP, HTTP
+//!          +-----MQTT-----  carryout run (a child, the same executable)
+//!
+//! Everything lies in one private directory that goes away at the end (`--keep DIR` keeps it). With `--for` it stops by
+//! itself, prints every receipt beside the truth and fails when a charge was captured twice or never; without, new
+//! shoppers arrive until Ctrl-C. `cast` decides who comes, `stage` puts files and children up, `diary` listens.
+
+mod cast;
+mod diary;
+mod stage;
+
+pub use cast::{Cast, NOBODY_AFTER_US};
+
+use crate::base::ShopTime;
+use crate::base::time::Clock;
+use crate::sim::live::{Broker, Heard, Live};
+use crate::sim::playback::STEP_US;
+use crate::sim::{Gates, Playback, Setting, World};
+use diary::Diary;
+use stage::Stage;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// The daemon starts in under a second; loading a model on a busy machine takes longer.
+const STARTS: Duration = Duration::from_secs(60);
+/// After the end, receipts and charges still on their way get this long.
+const LAST_WORDS: Duration = Duration::from_secs(20);
+
+#[derive(Clone, Debug, clap::Args)]
+pub struct DemoArgs {
+    /// Stop by itself after this long (60s, 2m) and compare receipts with the truth
+    #[arg(long = "for", value_name = "TIME", value_parser = duration)]
+    pub for_: Option<Duration>,
+    /// The same seed brings the same shoppers
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// How many parties come at most
+    #[arg(long)]
+    pub shoppers: Option<u32>,
+    /// Port of the page; the system chooses one if not given
+    #[arg(long)]
+    pub port: Option<u16>,
+    /// Keep config, ledger and logs in this directory
+    #[arg(long, value_name = "DIR")]
+    pub keep: Option<PathBuf>,
+}
+
+/// `60s`, `2m`, `1h` or plain seconds.
+fn duration(text: &str) -> Result<Duration, String> {
+    let (number, unit) = text.split_at(text.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(text.len()));
+    let seconds = match unit {
+        "" | "s" => 1.0,
+        "m" | "min" => 60.0,
+        "h" => 3600.0,
+        _ => return Err(format!("\"{text}\" is not a time; write 60s, 2m or 1h")),
+    };
+    let number: f64 = number.parse().map_err(|_| format!("\"{text}\" is not a time; write 60s, 2m or 1h"))?;
+    Duration::try_from_secs_f64(number * seconds).map_err(|_| format!("\"{text}\" is not a time to wait"))
+}
+
+/// Runs the demonstration. `Ok` holds the last sentence; `Err` says what went wrong, for a failing exit.
+pub async fn demo(args: &DemoArgs) -> Result<String, String> {
+    let mut stage = Stage::set(args)?;
+    let played = play(args, &mut stage).await;
+    // Children are stopped in order whatever happened: the daemon while broker and upstream still answer.
+    let stopped = stage.strike().await;
+    let verdict = played?;
+    stopped?;
+    verdict
+}
+
+async fn play(args: &DemoArgs, stage: &mut Stage) -> Result<Result<String, String>, String> {
+    let broker = Broker { host: "127.0.0.1".to_owned(), port: stage.broker.port };
+    let mut live = Live::connect(&broker, &stage.shop).await.map_err(|err| err.to_string())?;
+    stage.watch_with(live.whereabouts.clone())?;
+    stage.start_daemon()?;
+    wait_for_daemon(&mut live, stage).await?;
+    println!("The page: {}\n", stage.page());
+
+    let clock = Clock::anchored_after(ShopTime(0));
+    let start_us = clock.now().0;
+    let world = Arc::new(World::new(stage.shop.clone())?);
+    let mut playback = Playback::new(world.clone(), Setting::new(args.seed, start_us, Gates::Asked));
+    let mut cast = Cast::new(world, args.seed, start_us, args.for_, args.shoppers);
+    let mut diary = Diary::new(stage.shop.clone(), start_us);
+    let end_us = args.for_.map(|time| start_us + time.as_micros() as i64);
+
+    let mut signals = Signals::new().map_err(|err| format!("listening for Ctrl-C: {err}"))?;
+    let mut until_us = start_us;
+    while end_us.is_none_or(|end_us| playback.now_us() < end_us) {
+        for visit in cast.until(playback.now_us() + cast::AHEAD_US) {
+            diary.expect(&visit);
+            visit.people.into_iter().for_each(|person| playback.add(person));
+        }
+        until_us = end_us.unwrap_or(i64::MAX).min(until_us + 1_000_000).max(playback.now_us() + STEP_US);
+        tokio::select! {
+            () = live.play(&mut playback, &clock, until_us, |_, happened| diary.hear(happened)) => {}
+            () = signals.stop() => break,
+        }
+        stage.daemon_lives()?;
+    }
+    // Who is late: receipts of the last shoppers, charges on their way.
+    let since = Instant::now();
+    while args.for_.is_some() && since.elapsed() < LAST_WORDS && !diary.is_settled(&stage.upstream.records()) {
+        let next_us = playback.now_us() + 200_000;
+        tokio::select! {
+            () = live.play(&mut playback, &clock, next_us, |_, happened| diary.hear(happened)) => {}
+            () = signals.stop() => break,
+        }
+        stage.daemon_lives()?;
+    }
+    playback.finish();
+    playback.truth().into_iter().for_each(|line| diary.hear(crate::sim::live::Happened::Truth(line)));
+    if live.dropped > 0 {
+        println!("{} measurements found no room on their way to the broker", live.dropped);
+    }
+    live.close().await;
+    Ok(diary.verdict(&stage.upstream.records()))
+}
+
+/// Until the daemon says on `status` that it is up (or up with something broken, which the page explains).
+async fn wait_for_daemon(live: &mut Live, stage: &mut Stage) -> Result<(), String> {
+    let since = Instant::now();
+    while since.elapsed() < STARTS {
+        stage.daemon_lives()?;
+        if let Some(Heard::Status(status)) = live.hear(Duration::from_millis(200)).await
+            && ["up", "degraded"].contains(&status["state"].as_str().unwrap_or(""))
+        {
+            return Ok(());
+        }
+    }
+    Err(format!("the daemon does not come up within {} s; {}", STARTS.as_secs(), stage.daemon_log()))
+}
+
+/// Ctrl-C, and the polite request to stop that a service manager sends.
+struct Signals {
+    interrupt: tokio::signal::unix::Signal,
+    terminate: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Signals> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Signals { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+    }
+
+    async fn stop(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::duration;
+    use std::time::Duration;
+
+    #[test]
+    fn times_are_read_as_people_write_them() {
+        for (text, seconds) in
+            [("60s", Some(60)), ("2m", Some(120)), ("90", Some(90)), ("1h", Some(3600)), ("x", None), ("-3s", None)]
+        {
+            assert_eq!(duration(text).ok(), seconds.map(Duration::from_secs), "{text}");
+        }
+    }
+}
