@@ -123,8 +123,8 @@ impl Stage {
         let (mqtt, web, upstream) = (self.broker.port, self.web_port, self.upstream.url());
         format!(
             "# Written by `carryout demo`.\n\
-             [shop]\ndir = \"{dir}/shop\"\n\n\
-             [state]\ndir = \"{dir}/state\"\n\n\
+             [shop]\ndirectory = \"{dir}/shop\"\n\n\
+             [state]\ndirectory = \"{dir}/state\"\n\n\
              [mqtt]\nhost = \"127.0.0.1\"\nport = {mqtt}\n\n\
              [web]\nlisten = \"127.0.0.1:{web}\"\ntoken_file = \"{dir}/web.token\"\n\n\
              [upstream]\nurl = \"{upstream}\"\ntoken_file = \"{dir}/upstream.token\"\n"
