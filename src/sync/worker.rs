@@ -235,8 +235,11 @@ impl Worker {
         let at = declined + Duration::from_secs(*after_s);
         if now < at {
             self.put_off(due, RowState::Declined, at, None).await?;
+            return Ok(false);
         }
-        Ok(now >= at)
+        // The books say that it is tried again, so that a second decline is news and not the same answer twice.
+        self.tell(due, ChargeState::Queued, Some(format!("try {}", due.declines + 1))).await?;
+        Ok(true)
     }
 
     async fn settle(&mut self, Ended { rows, call, verdict }: Ended) -> Result<(), SyncError> {
