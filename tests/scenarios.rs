@@ -2,9 +2,10 @@
 
 mod common;
 
-use carryout::base::{Cents, ProductId};
+use carryout::base::{Cents, ProductId, ShopTime};
 use carryout::carts::policy::{Doubt, Join, PolicyOptions};
-use carryout::events::{Fact, Observation, Reason};
+use carryout::events::{Fact, Observation, Reason, Stamped};
+use carryout::floor::{Books, DeviceClocks, Floor, FloorOptions};
 use common::Stage;
 
 /// Plays a story and compares what became of it, visit by visit in the order they began.
@@ -331,12 +332,6 @@ fn staff_bind_contest_and_refund() {
 }
 
 #[test]
-fn doubt_in_the_customers_favour_is_a_policy() {
-    let policy = PolicyOptions { doubt: Doubt::Favour, ..PolicyOptions::default() };
-    assert_ne!(policy, PolicyOptions::default());
-}
-
-#[test]
 fn the_same_observations_give_the_same_entries() {
     let story = "0 ann taps in
          1 ann enters
@@ -346,14 +341,40 @@ fn the_same_observations_give_the_same_entries() {
          20 all waits";
     let mut first = Stage::new();
     first.play(story);
-    let mut floor = carryout::floor::Floor::new(
-        first.shop.clone(),
-        Default::default(),
-        carryout::floor::Books::new(first.shop.clone()),
-        Default::default(),
-    );
+    let books = Books::new(first.shop.clone());
+    let mut floor = Floor::new(first.shop.clone(), Default::default(), books, Default::default());
     let again: Vec<_> = first.sent.iter().flat_map(|stamped| floor.apply(stamped.clone()).entries).collect();
     let bytes = |entries: &[carryout::events::Entry]| serde_json::to_vec(entries).unwrap();
     assert_eq!(bytes(&first.entries), bytes(&again));
     assert!(!again.is_empty());
+}
+
+/// A day played ten times too fast, with the senders' clocks: the same carts and charges as in real time.
+#[test]
+fn a_playback_faster_than_real_time_ends_the_same() {
+    let mut first = Stage::new();
+    first.play(
+        "0 ann taps in
+         1 ann enters
+         4 ann takes cola
+         9 ann leaves
+         12 bob taps in
+         13 bob enters
+         17 bob takes bread
+         22 bob puts bread
+         27 bob leaves
+         38 all waits",
+    );
+    let options = FloorOptions { device_clocks: DeviceClocks::Sender, ..FloorOptions::default() };
+    let mut floor = Floor::new(first.shop.clone(), options, Books::new(first.shop.clone()), Default::default());
+    for stamped in &first.sent {
+        let since_us = stamped.arrival.since(common::START) / 10;
+        let stamped = Stamped { arrival: ShopTime(common::START.0 + since_us), ..stamped.clone() };
+        floor.apply(stamped);
+        assert_eq!(floor.broken_invariants(), Vec::<String>::new());
+    }
+    let real_time = first.outcomes();
+    first.floor = floor;
+    assert_eq!(first.outcomes(), real_time);
+    assert_eq!(real_time, ["charged; 1 cola: 2.50; captured 2.50", "empty"]);
 }
