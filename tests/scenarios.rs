@@ -195,6 +195,61 @@ fn nobody_pays_or_pays_at_the_exit() {
 }
 
 #[test]
+fn beams_and_pictures_count_everybody_once() {
+    check(
+        "the beam says so before the picture",
+        "0 ann taps in
+         1 ann enters
+         1.4 ann passes in
+         4 ann takes cola
+         9 ann leaves
+         12.3 ann passes out
+         14 all waits",
+        &["charged; 1 cola: 2.50; captured 2.50"],
+    );
+    check(
+        "ann leaves while bob comes in",
+        "0 ann taps in
+         1 ann enters
+         1.5 ann passes in
+         4 ann takes cola
+         9 bob taps in
+         10.2 bob enters
+         10.7 bob passes in
+         11.0 ann leaves
+         14.2 ann passes out
+         16 bob takes bread
+         22 bob leaves
+         27.3 bob passes out
+         30 all waits",
+        &["charged; 1 cola: 2.50; captured 2.50", "charged; 1 bread: 3.00; captured 3.00"],
+    );
+    check(
+        "no eyes at all: the one who is in took it",
+        "0 eyes close
+         1 ann taps in
+         2 ann enters
+         2.4 ann passes in
+         5 ann takes cola
+         10 ann leaves
+         14 ann passes out
+         18 all waits",
+        &["charged; 1 cola: 2.50; captured 2.50"],
+    );
+    let stage = check(
+        "a beam cut twice is one body",
+        "0 ann taps in
+         1 ann enters
+         1.4 ann passes in
+         1.6 ann passes in
+         4 ann leaves
+         20 all waits",
+        &["empty"],
+    );
+    assert!(stage.entries.iter().filter(|entry| matches!(entry.fact, Fact::Joined { .. })).count() == 1);
+}
+
+#[test]
 fn restricted_goods_wait_for_staff() {
     let mut stage = Stage::new();
     stage.play(

@@ -447,7 +447,13 @@ impl Floor {
                         self.plan.body(*body).is_some_and(near) && fresh(self, *body)
                     });
                     let body = bound.or_else(|| self.nearest(to_line, BEAM_M, fresh));
-                    let body = body.unwrap_or_else(|| self.plan.imagine(self.now, line.from.toward(line.to, 0.5)));
+                    let middle = line.from.toward(line.to, 0.5);
+                    if body.is_none() && self.is_watched(middle) {
+                        // A beam cut twice by one body, or by a bag: eyes on the gate saw nobody.
+                        self.counters.count("passage.nobody");
+                        continue;
+                    }
+                    let body = body.unwrap_or_else(|| self.plan.imagine(self.now, middle));
                     self.enter(body, Some(&gate), t);
                     body
                 }
@@ -472,6 +478,14 @@ impl Floor {
             };
             self.crossings.push(Crossing { t, body, gate: Some(gate), direction, counted: true });
         }
+    }
+
+    /// Whether a live camera sees this place.
+    fn is_watched(&self, at: Point2) -> bool {
+        let covers = |id: &crate::base::CameraId| {
+            self.shop.layout.cameras.get(id).is_some_and(|camera| crate::base::geometry::within(&camera.covers, at))
+        };
+        self.live_cameras().any(|(id, _)| covers(id))
     }
 
     pub(super) fn people(&mut self, people: People) {
