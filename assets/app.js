@@ -121,7 +121,7 @@ function letterOf(id) {
 
 // ---- Floor plan ------------------------------------------------------------------------------------------------------
 
-const plan = { root: $("plan"), trails: new Map(), hands: [], at: null, px: 1 };
+const plan = { root: $("plan"), trails: new Map(), at: null, px: 1 };
 const wide = matchMedia("(min-width: 981px)");
 
 /** Draws what does not move. Metres become centimetres, y points up; a plan across the screen's grain is turned. */
@@ -170,15 +170,20 @@ function drawPlan() {
   }
   for (const bay of shop.bays) svg("polygon", { points: points(bay.footprint), class: "bay" }, root);
   plan.shelves = new Map();
+  plan.shelfLayer = svg("g", {}, root);
   // Low shelves first: the drawing looks from above.
   for (const shelf of [...shop.shelves].sort((a, b) => a.height_m - b.height_m)) {
-    const node = svg("polygon", { points: points(shelf.corners), class: "shelf" }, root);
+    const node = svg("polygon", { points: points(shelf.corners), class: "shelf" }, plan.shelfLayer);
     svg("title", {}, node).textContent = `Shelf ${shelf.id}: ${shelf.products.join(", ") || "nothing planned"}`;
     plan.shelves.set(shelf.id, node);
   }
   for (const bay of shop.bays) label(bay.id, middle(bay.footprint), "bay-name", root);
   for (const camera of shop.cameras) {
-    if (camera.covers.length) label(camera.id, middle(camera.covers), "covers-name", coverage);
+    if (!camera.covers.length) continue;
+    const corner = camera.covers.map(plan.at).sort((a, b) => a[0] + a[1] - b[0] - b[1])[0];
+    const name = svg("text", { class: "covers-name" }, coverage);
+    name.textContent = camera.id;
+    name.style.transform = `translate(${corner[0]}px, ${corner[1]}px)`;
   }
   root.append(coverage);
   for (const line of shop.exit_lines) straight(line, "exit-line", root);
@@ -200,7 +205,6 @@ function drawPlan() {
   plan.trailLayer = svg("g", {}, root);
   plan.bodyLayer = svg("g", {}, root);
   plan.handLayer = svg("g", {}, root);
-  plan.hands = [];
   measurePlan();
 }
 
@@ -219,7 +223,7 @@ function place(node, point) {
 
 function bodyLook(body) {
   if (body.visit && signs.has(body.visit)) {
-    return { kind: "visit", sign: letterOf(body.visit), colour: body.staff ? "" : colourOf(body.visit) };
+    return { kind: "of-visit", sign: letterOf(body.visit), colour: body.staff ? "" : colourOf(body.visit) };
   }
   if (body.staff) return { kind: "staff", sign: "S", colour: "" };
   // A visit that has just closed is nobody's worry; a body without one is.
@@ -277,7 +281,12 @@ function drawBodies(bodies) {
 function drawDevices(picture) {
   for (const shelf of picture.shelves) {
     const node = plan.shelves.get(shelf.shelf);
-    if (node) classes(node, `shelf${shelf.ringing ? " ringing" : ""}${shelf.fault || !shelf.online ? " fault" : ""}`);
+    if (!node) continue;
+    const look = `shelf${shelf.ringing ? " ringing" : ""}${shelf.fault || !shelf.online ? " fault" : ""}`;
+    if (node.getAttribute("class") === look) continue;
+    node.setAttribute("class", look);
+    // Shelves lie above one another on a plan: the one to look at comes on top.
+    if (look !== "shelf") plan.shelfLayer.append(node);
   }
   for (const gate of picture.gates) {
     const node = plan.gates.get(gate.gate);
@@ -377,7 +386,7 @@ function makeReceipt() {
   node.append(details);
   const show = (receipt) => {
     const cart = receipt.cart || receipt; // on the wire the cart's keys stand beside the receipt's
-    say(no, `No ${receipt.number}`);
+    say(no, `#${receipt.number}`);
     say(time, clockTime(receipt.left_us));
     say(payer, cart.payer ? payerName(cart.payer) : "No payer");
     classes(status, `status ${receipt.status}`);
@@ -461,7 +470,7 @@ function makeShelf() {
     say(name, shelf.shelf);
     say(level, shelf.level_g === null ? "–" : grams(shelf.level_g));
     const step = shelf.last_step;
-    const moved = step ? `${step[1] < 0 ? "−" : "+"}${grams(Math.abs(step[1]))} ${ago(step[0])}` : "calm";
+    const moved = step ? `${step[1] < 0 ? "−" : "+"}${grams(Math.abs(step[1]))}, ${ago(step[0])}` : "calm";
     say(note, broken || (shelf.ringing ? "moving" : moved));
   };
   return { node, show };
@@ -504,7 +513,10 @@ function warnTile(id, on) {
   $(id).classList.toggle("warn", on);
 }
 
+let newest = null; // the last picture, to draw again when the plan is turned
+
 function show(live) {
+  newest = live;
   const picture = live.snapshot;
   nowUs = live.now_us;
   showHealth(live.health);
@@ -550,9 +562,9 @@ function found() {
 }
 
 function lost() {
-  if (lostSince === null) lostSince = new Date();
-  const since = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit" }).format(lostSince);
-  say($("lost"), `No connection to the daemon since ${since}. What you see below is from then; trying again by itself.`);
+  if (lostSince === null) lostSince = Date.now();
+  const old = newest ? " What you see below is from then." : "";
+  say($("lost"), `No connection to the daemon since ${clockTime(lostSince * 1000, true)}.${old} It is tried again every few seconds.`);
   $("lost").hidden = false;
   document.body.classList.add("is-lost");
   document.title = "Carryout · no connection";
@@ -615,7 +627,6 @@ async function enter() {
   $("log-in").hidden = true;
   $("inside").hidden = false;
   $("log-out").hidden = false;
-  for (const layer of ["bodyLayer", "handLayer", "trailLayer"]) plan[layer] = null;
   drawPlan();
   watch();
 }
@@ -624,11 +635,12 @@ let asking = null;
 
 function askForToken() {
   shop = null;
+  newest = null;
   document.body.dataset.live = "no";
   $("inside").hidden = true;
   $("log-out").hidden = true;
   $("log-in").hidden = false;
-  say($("clock"), "Carryout");
+  say($("clock"), "Status of the shop");
   if (asking === null) asking = setInterval(onlyHealth, 5000);
   onlyHealth();
 }
@@ -682,7 +694,11 @@ $("log-out").addEventListener("click", async () => {
 $("coverage").addEventListener("change", (event) => {
   plan.root.classList.toggle("with-coverage", event.target.checked);
 });
-wide.addEventListener("change", () => shop && drawPlan());
+wide.addEventListener("change", () => {
+  if (!shop) return;
+  drawPlan();
+  if (newest) show(newest);
+});
 new ResizeObserver(measurePlan).observe(plan.root);
 
 /** The address the daemon prints holds the token behind `#`, where no log sees it; it does not stay there. */

@@ -84,6 +84,8 @@ impl Daemon {
     async fn crash(self) {
         self.task.abort();
         assert!(self.task.await.unwrap_err().is_cancelled());
+        // Dropped, it would be an order to stop, and the connections might still hear it.
+        std::mem::forget(self.stop);
     }
 }
 

@@ -207,6 +207,7 @@ fn restricted_goods_wait_for_staff() {
     assert!(stage.events.iter().any(|event| event.kind == "receipt.review"));
     let visit = *stage.floor.books().visits.keys().next().unwrap();
     stage.observe(Observation::Reviewed { visit, lines: vec![(ProductId::new("wine"), 1)] });
+    stage.run_to(26.0);
     assert_eq!(stage.outcomes(), ["review; 1 wine: 9.00; captured 9.00"]);
 }
 

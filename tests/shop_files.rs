@@ -501,6 +501,7 @@ fn catalogues_that_cannot_be() {
         ),
         (Catalogue, "0.25", "-0.25", &["catalogue.csv line 2: deposit -0.25 is negative"]),
         (Catalogue, "1041", "-1041", &["catalogue.csv line 2: weight_g -1041 is negative"]),
+        (Catalogue, "1041", "1e308", &["catalogue.csv line 2: weight_g 1e308 is more than a shelf carries"]),
         (Catalogue, "1041", "inf", &["catalogue.csv line 2: weight_g `inf` is not a finite number"]),
         (
             Catalogue,
@@ -680,4 +681,48 @@ fn a_timezone_nobody_lives_in() {
         }
     };
     assert_eq!(told, [wanted]);
+}
+
+#[test]
+fn the_example_in_the_documentation_is_a_shop() {
+    let docs = include_str!("../docs/shop-files.md");
+    let block = |language: &str, nth: usize| {
+        let begin = docs.split(&format!("```{language}\n")).nth(nth).expect("a block of that language");
+        begin.split("```").next().unwrap().to_string()
+    };
+    let told = told(Shop::parse(&block("toml", 1), &block("csv", 2), &block("csv", 1)));
+    let told: Vec<&String> = told.iter().filter(|told| !told.contains("tzdata")).collect();
+    // It shows both ways to write a price, and is told so.
+    let wanted =
+        "warning: catalogue.csv line 3: a price in minor units in a file of decimal prices; write all prices one way";
+    assert_eq!(told, [wanted]);
+}
+
+#[test]
+fn no_slip_of_the_hand_stops_the_reader() {
+    // Every few bytes something is lost, doubled or replaced: there may be problems, never a panic.
+    let files = [SHOP, PLANOGRAM, CATALOGUE];
+    let mut refused = 0;
+    for (which, text) in files.iter().enumerate() {
+        for at in (0..text.len()).step_by(7) {
+            let end = (at + 5).min(text.len());
+            for with in [
+                "",
+                &text[at..end].repeat(2),
+                "-",
+                "1e308",
+                "nan",
+                "\"",
+                ",",
+                "[[",
+                "9999999999999999999999",
+                "\u{feff}ß\r",
+            ] {
+                let mut texts = files.map(str::to_string);
+                texts[which].replace_range(at..end, with);
+                refused += usize::from(Shop::parse(&texts[0], &texts[1], &texts[2]).is_err());
+            }
+        }
+    }
+    assert!(refused > 1_000, "only {refused} slips were noticed");
 }

@@ -14,7 +14,7 @@ use web_support::*;
 
 fn tap() -> Value {
     json!({
-        "tap_id": "6f1f2a1c-9b1e-4a5e-8f64-2b7a7c0f9d11", "t_us": 1_780_000_000_000_000_i64, "direction": "in",
+        "tap_id": "6f1f2a1c-9b1e-4a5e-8f64-2b7a7c0f9d11", "t_us": 1_735_689_600_000_000_i64, "direction": "in",
         "credential": {"kind": "card", "token": "tok_4242", "brand": "visa", "last4": "4242"}, "group_size": 2
     })
 }
@@ -135,9 +135,10 @@ async fn a_bad_tap_is_named_counted_and_never_reaches_the_floor() {
         ("a tap_id of 65 characters", "entrance", with("tap_id", json!(long)), 400, "tap.malformed"),
         ("sideways", "entrance", with("direction", json!("sideways")), 400, "tap.malformed"),
         ("a time as text", "entrance", with("t_us", json!("now")), 400, "tap.malformed"),
-        ("a time before 1970", "entrance", with("t_us", json!(-1)), 400, "tap.malformed"),
-        ("a group of none", "entrance", with("group_size", json!(0)), 400, "tap.malformed"),
-        ("a group of 51", "entrance", with("group_size", json!(51)), 400, "tap.malformed"),
+        ("a time before 1970", "entrance", with("t_us", json!(-1)), 400, "tap.out_of_range"),
+        ("a time in 2096", "entrance", with("t_us", json!(4_000_000_000_000_000_i64)), 400, "tap.future_dated"),
+        ("a group of none", "entrance", with("group_size", json!(0)), 400, "tap.out_of_range"),
+        ("a group of 51", "entrance", with("group_size", json!(51)), 400, "tap.out_of_range"),
         ("an unknown kind", "entrance", credential("kind", json!("cheque")), 400, "tap.malformed"),
         ("no token", "entrance", credential("token", json!("")), 400, "tap.malformed"),
         ("last4 with five digits", "entrance", credential("last4", json!("14242")), 400, "tap.malformed"),
@@ -150,7 +151,7 @@ async fn a_bad_tap_is_named_counted_and_never_reaches_the_floor() {
         ),
         ("a card number anywhere", "entrance", with("x", json!([4242424242424242_i64])), 400, "tap.card_number"),
         ("too large", "entrance", large, 413, "tap.oversized"),
-        ("an unknown gate", "back-door", tap().to_string(), 404, "tap.unknown_gate"),
+        ("an unknown gate", "back-door", tap().to_string(), 404, "tap.unknown_id"),
     ] {
         let before = daemon.counters.get(counted);
         let url = daemon.url(&format!("/api/v1/gates/{gate}/taps"));

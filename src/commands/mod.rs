@@ -1,7 +1,10 @@
 //! The verbs of the command line; each wires rooms together.
 
+pub mod check;
 pub mod demo;
 pub mod fast;
+pub mod import;
+pub mod run;
 pub mod score;
 pub mod simulate;
 pub mod verify;

@@ -49,6 +49,7 @@ pub(super) struct GateState {
 #[derive(Clone, Debug)]
 pub(super) struct Opened {
     pub visit: VisitId,
+    since: ShopTime,
     pub until: ShopTime,
     body: Option<BodyId>,
     admitted: u32,
@@ -352,9 +353,9 @@ impl Floor {
     }
 
     fn open_gate(&mut self, gate: &GateId, visit: VisitId, body: Option<BodyId>, group_size: u32) {
-        let until = self.now.plus_ms(self.options.policy.valid_ms);
+        let (since, until) = (self.now, self.now.plus_ms(self.options.policy.valid_ms));
         if let Some(state) = self.gates.get_mut(gate) {
-            state.openings.push(Opened { visit, until, body, admitted: 0, group_size: group_size.max(1) });
+            state.openings.push(Opened { visit, since, until, body, admitted: 0, group_size: group_size.max(1) });
         }
     }
 
@@ -367,6 +368,21 @@ impl Floor {
         let openings: Vec<_> = self.books.taps.values().filter_map(valid).collect();
         for (gate, visit, group_size) in openings {
             self.open_gate(&gate, visit, None, group_size);
+        }
+    }
+
+    /// After a restart: taps that were being authorised and whose person still waits are asked again (same key, so
+    /// upstream holds nothing twice).
+    pub(super) fn ask_again(&mut self) {
+        let waiting = |(id, tap): (&TapId, &super::books::TapRecord)| {
+            let fresh = tap.decided.is_none() && self.now.since(tap.at) <= TAP_EXPIRES_MS * MS_US;
+            Some((id.clone(), tap.gate.clone(), tap.credential.clone().filter(|_| fresh)?, tap.amount))
+        };
+        let taps: Vec<_> = self.books.taps.iter().filter_map(waiting).collect();
+        for (tap_id, gate, credential, amount) in taps {
+            let body = self.nearest_to_reader(&gate, |floor, body| floor.books.open_visit_of(body).is_none());
+            self.asking.insert(tap_id.clone(), Asking { since: self.now, body, followers: Vec::new() });
+            self.fx.then.push(Effect::Authorise { tap_id, credential, amount });
         }
     }
 
@@ -439,7 +455,7 @@ impl Floor {
         if self.now.since(self.started) <= super::REBIND_US {
             for (body, rival) in &look.ambiguous {
                 let visits = [body, rival].map(|body| self.books.open_visit_of(*body).map(|visit| visit.id));
-                if visits[0] != visits[1] {
+                if body == rival || visits[0] != visits[1] {
                     visits.into_iter().flatten().for_each(|visit| self.doubt(visit, "mistakable after a restart"));
                 }
             }
@@ -447,6 +463,7 @@ impl Floor {
         for body in look.born {
             self.counters.count("bodies.born");
             let at = self.plan.body(body).expect("just born").last().floor;
+            self.enter_unseen(body, at, t);
             let staff_zone = self.shop.layout.in_zone(crate::shop::ZoneKind::Staff, at);
             if staff_zone && self.books.open_visit_of(body).is_none() {
                 let visit = VisitId::begun_by(&self.shop.id, &format!("body/{body}"));
@@ -454,24 +471,25 @@ impl Floor {
                 self.emit(Some(visit), Fact::Joined { body }, None);
             }
         }
-        for (body, _, at) in look.moved {
-            self.follow(body, at, t);
+        for (body, before, at) in look.moved {
+            self.follow(body, before, at, t);
         }
     }
 
-    /// Notices lines being crossed by a body that is now at `at`.
-    fn follow(&mut self, body: BodyId, at: Point2, t: ShopTime) {
+    /// Notices lines being crossed by a body on its way from `last` to `at`.
+    fn follow(&mut self, body: BodyId, last: Point2, at: Point2, t: ShopTime) {
         let shop = self.shop.clone();
         let gates = shop.layout.gates.values().map(|gate| (Some(&gate.id), &gate.line));
         let exits = shop.layout.exit_lines.iter().map(|line| (None, line));
         for (i, (gate, line)) in gates.chain(exits).enumerate() {
+            // A body new to us is on the side where it was last known (journalled, or seen for the first time).
+            let (was_in, was_at) = *self.sides.entry((body, i)).or_insert((line.is_inside(last), last));
             if line.distance(at) < CLEAR_M {
                 continue;
             }
             let is_in = line.is_inside(at);
-            let before = self.sides.insert((body, i), (is_in, at));
-            let Some((was_in, was_at)) = before.filter(|(was_in, _)| *was_in != is_in) else { continue };
-            if line.crossed(was_at, at).is_none() {
+            self.sides.insert((body, i), (is_in, at));
+            if was_in == is_in || line.crossed(was_at, at).is_none() {
                 continue;
             }
             let direction = if was_in { Direction::Out } else { Direction::In };
@@ -497,7 +515,9 @@ impl Floor {
         let books = &self.books;
         let opening = gate.and_then(|gate| self.gates.get_mut(gate)).and_then(|state| {
             let valid = |o: &Opened| {
-                t <= ShopTime(o.until.0 + LATE_US) && books.visits.get(&o.visit).is_some_and(|visit| visit.is_open())
+                o.since <= ShopTime(t.0 + LATE_US)
+                    && t <= ShopTime(o.until.0 + LATE_US)
+                    && books.visits.get(&o.visit).is_some_and(|visit| visit.is_open())
             };
             let room = |o: &Opened| policy_join == Join::Opening || o.admitted < o.group_size;
             let own = state.openings.iter().position(|o| valid(o) && o.body == Some(body));
@@ -549,6 +569,7 @@ impl Floor {
         for state in self.gates.values_mut() {
             state.openings.retain(|opened| opened.until > old);
         }
+        self.notice_outside();
         let gone: Vec<BodyId> = self
             .stepping_out
             .iter()
@@ -559,6 +580,48 @@ impl Floor {
         self.adopt_strays();
     }
 
+    /// A body of a visit that stands outside has stepped out, whether or not its crossing was seen (it may have happened
+    /// while we were blind). Just after joining it may still be on its way in.
+    fn notice_outside(&mut self) {
+        let layout = &self.shop.layout;
+        if layout.outline.is_empty() {
+            return;
+        }
+        let old = ShopTime(self.now.0 - 2 * RETURN_US);
+        let joined = |visit: &super::Visit, body: BodyId| visit.bodies[&body].joined < old;
+        let inside = self
+            .books
+            .open_visits()
+            .flat_map(|visit| visit.inside().filter(move |body| joined(visit, *body)).collect::<Vec<_>>());
+        let is_out = |body: &BodyId| {
+            self.plan.body(*body).is_some_and(|b| {
+                let at = b.last().floor;
+                let clear = |line: &crate::base::geometry::Line| line.distance(at) >= CLEAR_M;
+                !layout.is_inside(at)
+                    && layout.gates.values().map(|gate| &gate.line).chain(&layout.exit_lines).all(clear)
+            })
+        };
+        let out: Vec<BodyId> = inside.filter(is_out).collect();
+        for body in out {
+            self.stepping_out.entry(body).or_insert(self.now);
+        }
+    }
+
+    /// Somebody first seen just inside a gate that is open for a visit nobody has entered yet: they came in unseen.
+    fn enter_unseen(&mut self, body: BodyId, at: Point2, t: ShopTime) {
+        let awaited = |gate: &&crate::shop::Gate| {
+            let openings = self.gates[&gate.id].openings.iter();
+            let empty = |id: &VisitId| self.books.visits.get(id).is_some_and(|v| v.is_open() && v.bodies.is_empty());
+            gate.line.is_inside(at)
+                && gate.line.distance(at) <= BEAM_M
+                && openings.filter(|o| o.since <= t && t <= o.until).any(|o| empty(&o.visit))
+        };
+        let gate = self.shop.layout.gates.values().find(awaited).map(|gate| gate.id.clone());
+        if let Some(gate) = gate.filter(|_| self.books.visit_of(body).is_none()) {
+            self.enter(body, Some(&gate), t);
+        }
+    }
+
     /// A body in the middle of the shop that belongs to no visit: somebody the cameras missed at the gate.
     fn adopt_strays(&mut self) {
         let stray = |body: &&crate::tracking::Body| {
@@ -567,13 +630,17 @@ impl Floor {
                 && self.now.since(body.last().t) < SECOND_US
                 && self.shop.layout.is_inside(at)
                 && !self.shop.layout.is_doorway(at)
-                && !self.shop.layout.is_doorway(born.floor)
+                && self.shop.layout.is_inside(born.floor)
                 && self.books.visit_of(body.id).is_none()
         };
         let strays: Vec<BodyId> = self.plan.bodies().filter(stray).map(|body| body.id).collect();
         for body in strays {
             self.counters.count("bodies.appeared_inside");
-            self.enter(body, None, self.now);
+            // First seen in a gate that was open just then: that is how they came in.
+            let born = &self.plan.body(body).expect("listed").born;
+            let (t, at) = (born.t, born.floor);
+            let gate = self.shop.layout.gates.values().find(|gate| gate.line.distance(at) <= BEAM_M);
+            self.enter(body, gate.map(|gate| gate.id.clone()).as_ref(), t);
         }
     }
 

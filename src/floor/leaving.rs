@@ -33,7 +33,7 @@ impl Floor {
 
     /// Unseen for a minute by cameras that had seen it.
     fn is_lost(&self, body: BodyId) -> bool {
-        self.plan.body(body).is_some_and(|b| !b.tracks.is_empty() && self.now.since(b.last().t) > LOST_US)
+        self.plan.body(body).is_some_and(|b| !b.imagined && self.now.since(b.last().t) > LOST_US)
     }
 
     /// When the visit ended, if it may be closed now.

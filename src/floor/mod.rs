@@ -190,11 +190,13 @@ impl Floor {
             }
         }
         self.reopen_gates();
+        self.ask_again();
     }
 
-    /// Where a body is taken to be when nothing says: at the first gate.
+    /// Where a body is taken to be when nothing says: in the first gate.
     fn default_place(&self) -> crate::base::Point2 {
-        self.shop.layout.gates.values().next().map_or_else(Default::default, |gate| gate.reader)
+        let gate = self.shop.layout.gates.values().next();
+        gate.map_or_else(Default::default, |gate| gate.line.from.toward(gate.line.to, 0.5))
     }
 
     fn tick(&mut self) {

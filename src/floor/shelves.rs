@@ -30,6 +30,8 @@ const BEFORE_US: i64 = 400 * MS_US;
 const MOVEMENT_US: i64 = 2_500 * MS_US;
 /// Longest wait for an earlier unsettled step of the same people, us.
 const ORDER_US: i64 = 3_500 * MS_US;
+/// Blind for no longer than this, a change that just one person could have made needs no human, us.
+const BLINK_US: i64 = 5 * SECOND_US;
 /// After a start, gap steps wait this long for bodies to be found again, us.
 const GAP_WAIT_US: i64 = 2 * SECOND_US;
 /// Calm shelves' levels are journalled this often, us.
@@ -314,9 +316,8 @@ impl Floor {
         let reachable = |body: &crate::tracking::Body| {
             let unseen_s = at.secs_since(body.last().t);
             let shopping = self.books.open_visit_of(body.id).is_some();
-            let imagined = body.tracks.is_empty();
             let distance = to_shelf(body.last().floor);
-            let within = imagined || distance <= 1.0 + UNSEEN_M_S * unseen_s.min(UNSEEN_S);
+            let within = body.imagined || distance <= 1.0 + UNSEEN_M_S * unseen_s.min(UNSEEN_S);
             (shopping && unseen_s > 0.3 && within).then_some((body.id, distance))
         };
         self.plan.bodies().filter_map(reachable).collect()
@@ -472,7 +473,9 @@ impl Floor {
                 self.emit(visit, fact, None);
             }
             self.note_levels(&pending.shelf);
-            if blind {
+            // One person who could have, after a short blink, is as good as seen; anything else a human looks at.
+            let long = self.started.since(self.blind_from) > BLINK_US;
+            if blind && (suspects.len() > 1 || long) {
                 let why = format!("shelf {} changed while the shop was blind", pending.shelf);
                 suspects.into_iter().for_each(|visit| self.doubt(visit, &why));
             }

@@ -283,8 +283,10 @@ struct Truth {
 pub enum Crowd {
     /// One thing every 7-12 s.
     Alone,
-    /// Two takes so many seconds and plates apart, every 10-14 s.
+    /// Two things so many seconds and plates apart, every 10-14 s.
     Pair { apart_s: f64, plates: usize },
+    /// A shelf that never rests: one thing every so many seconds, half of it to twice, anywhere.
+    Busy { every_s: f64 },
 }
 
 /// Takes and put-backs (a quarter) of 25 g to 1.5 kg on a shelf of 12 plates, shakes every 8 s or so.
@@ -296,7 +298,11 @@ pub fn measure(kind: DetectorKind, crowd: Crowd, steps: usize, seed: u64) -> Ste
         let (mut deeds, mut truths) = (Vec::new(), Vec::new());
         let mut at_s = 3.0;
         for _ in 0..20 {
-            at_s += if crowd == Crowd::Alone { dice.within(7.0, 12.0) } else { dice.within(10.0, 14.0) };
+            at_s += match crowd {
+                Crowd::Alone => dice.within(7.0, 12.0),
+                Crowd::Pair { .. } => dice.within(10.0, 14.0),
+                Crowd::Busy { every_s } => every_s * dice.within(0.5, 1.5),
+            };
             let mut happen = |dice: &mut Dice, at_s: f64, plate: usize| {
                 let sign = if dice.within(0.0, 1.0) < 0.25 { 1.0 } else { -1.0 };
                 let delta_g = sign * (130.0 * libm::exp(0.9 * dice.normal())).clamp(25.0, 1_500.0);
@@ -306,7 +312,7 @@ pub fn measure(kind: DetectorKind, crowd: Crowd, steps: usize, seed: u64) -> Ste
             };
             let plate = dice.within(1.0, 10.0) as usize;
             match crowd {
-                Crowd::Alone => happen(&mut dice, at_s, plate),
+                Crowd::Alone | Crowd::Busy { .. } => happen(&mut dice, at_s, plate),
                 Crowd::Pair { apart_s, plates } => {
                     let plate = dice.within(1.0, 10.0 - plates as f64) as usize;
                     happen(&mut dice, at_s, plate);

@@ -15,6 +15,9 @@ const ABSURD_G: f32 = 100_000.0;
 /// Readings missing for longer than this are a hole: means do not reach across it, microseconds.
 const HOLE_US: i64 = 200_000;
 
+/// A flickering cell does not repeat itself so often by chance.
+const FROZEN_SAMPLES: u32 = 20;
+
 /// How fast noise is learned, seconds.
 const NOISE_S: f64 = 10.0;
 
@@ -57,6 +60,8 @@ pub(super) struct Plate {
     pub next_us: Option<i64>,
     /// Settled grams; while moving, those from before.
     pub level: Option<f64>,
+    /// First bin the level speaks of: what was read earlier is explained already.
+    pub level_since: i64,
     /// The level comes from the journal; nothing was read yet that agrees.
     pub restored: bool,
     /// First bin of the open movement.
@@ -89,6 +94,7 @@ impl Plate {
             n: 0,
             next_us: None,
             level: None,
+            level_since: i64::MIN,
             restored: false,
             moving: None,
             sigma_g: 1.0,
@@ -179,7 +185,12 @@ impl Plate {
         self.ring[bin.rem_euclid(BINS as i64) as usize] = grams as f32;
         self.last = Some(bin);
 
-        self.liveliness += 0.02 * (f64::from(u8::from(self.value_samples == 0)) - self.liveliness);
+        if self.is_frozen() {
+            return; // neither a movement nor noise can be learned from it
+        }
+        if self.value_samples < FROZEN_SAMPLES {
+            self.liveliness += 0.02 * (f64::from(u8::from(self.value_samples == 0)) - self.liveliness);
+        }
         let Some(level) = self.level else { return };
         if self.moving.is_some() {
             return;
@@ -241,28 +252,38 @@ impl Plate {
 
     /// A cell that used to flicker and now repeats itself is dying, not calm.
     pub fn is_frozen(&self) -> bool {
-        self.liveliness > 0.4 && self.value_samples >= 20
+        self.liveliness > 0.4 && self.value_samples >= FROZEN_SAMPLES
     }
 
     pub fn is_silent(&self, newest_us: i64) -> bool {
         newest_us - self.heard_us > 1_500_000.max(3 * self.bin_us)
     }
 
-    /// The first level, or one after a movement.
-    pub fn settle(&mut self, level_g: f64, window: Option<Window>) {
-        if self.level.is_none()
-            && let Some(window) = window
-        {
-            self.sigma_g = window.std_g.max(0.3);
-            self.deviation_g = self.sigma_g / 1.2533;
-        } else if let Some(window) = window {
-            // A plate that became noisy would otherwise open a movement with every bin.
-            self.sigma_g = self.sigma_g.max(0.5 * window.std_g);
-            self.deviation_g = self.sigma_g / 1.2533;
+    /// What a bin departs from, for judging a movement: readings that an earlier step explained count as the level.
+    pub fn bin_since_level(&self, bin: i64) -> f32 {
+        match self.level {
+            Some(level) if bin < self.level_since => level as f32,
+            _ => self.bin(bin),
         }
-        self.level = Some(level_g);
+    }
+
+    /// The first level, or the one after a movement: the mean of a window of `bins`.
+    pub fn settle(&mut self, window: Window, bins: i64) {
+        // A plate that became noisy would otherwise open a movement with every bin.
+        self.sigma_g = if self.level.is_none() { window.std_g.max(0.3) } else { self.sigma_g.max(0.5 * window.std_g) };
+        self.deviation_g = self.sigma_g / 1.2533;
+        self.level = Some(window.mean_g);
+        self.level_since = self.last.map_or(i64::MIN, |last| last - bins + 1);
         self.restored = false;
         self.moving = None;
+    }
+
+    /// A new level in the middle of a movement that goes on from a bin.
+    pub fn carry_on(&mut self, level_g: f64, from: i64) {
+        self.level = Some(level_g);
+        self.level_since = from;
+        self.restored = false;
+        self.moving = Some(from);
     }
 
     /// Moves the level a share of the way to the calm mean.

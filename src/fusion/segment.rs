@@ -204,7 +204,10 @@ impl Sums {
             let Some(level) = self.level(plate, first, second) else { return false };
             rise[plate] = level - low[plate];
             fall[plate] = high[plate] - level;
-            let n = self.n(plate, first, second).max(1.0);
+            let n = self.n(plate, first, second);
+            if n < 0.7 * (second - first) as f64 {
+                return false; // mostly lost: nobody saw a plateau
+            }
             let std = (self.scatter(plate, first, second) / n).sqrt();
             // Means of ringing are good to one swing in so many.
             error[plate] = std / (long_s / RING_S).max(1.0).sqrt();

@@ -16,7 +16,7 @@
 
 use super::options::StepOptions;
 use super::plate::{BINS, Fault, Plate, Window};
-use super::segment::{self, Rules};
+use super::segment::{self, Piece, Rules};
 use super::{Step, StepEvent};
 use crate::base::{PlateNo, ShopTime};
 use crate::events::PlateSamples;
@@ -27,13 +27,22 @@ const SLICE_US: i64 = 200_000;
 const NEW_LINE_US: i64 = 10_000_000;
 /// Batches kept waiting for a missing one. More: the hole is accepted at once.
 const HELD_BATCHES: usize = 8;
-/// A movement as old as this settles where it can, though plates beside still move, microseconds.
-const CROWDED_US: i64 = 6_000_000;
+/// A movement as old as this without rest is several people's: its past is settled while it goes on, microseconds.
+const CROWDED_US: i64 = 3_500_000;
+/// The past is what lies this far back and was followed by a plateau this long, milliseconds.
+const PAST_MS: i64 = 2_500;
+const PLATEAU_MS: i64 = 700;
 /// A change in a hole this long happened while we were not looking, microseconds.
 const GAP_US: i64 = 1_000_000;
+/// Plates ring so long after a touch. Readings at 10 Hz and slower cannot see it: it may fall on the same swing every
+/// time and look like a level. They wait instead, microseconds.
+const RINGING_US: i64 = 2_000_000;
+const BLIND_TO_RINGING_US: i64 = 100_000;
+/// A flickering cell that repeats itself so long is broken, and no movement waits for it, microseconds.
+const FROZEN_US: i64 = 1_000_000;
 /// Somebody leaning presses at least so hard, and either this slowly or on so many plates at once.
 const LEAN_G: f64 = 25.0;
-const LEAN_US: i64 = 550_000;
+const LEAN_US: i64 = 350_000;
 const LEAN_PLATES: usize = 5;
 /// Steps on plates that settle later than this after each other are journalled apart; a drift of this many grams too.
 const CALM_G: f64 = 3.0;
@@ -244,29 +253,27 @@ impl ShelfScale {
         (ms * 1_000 / self.bin_us()).max(least)
     }
 
+    /// Bins that must be calm. Slow scales need some too, lest two readings of a swing agree by luck: five, or 2.5 s.
+    fn calm_bins(&self) -> i64 {
+        self.bins(self.options.calm_ms, (2_500_000 / self.bin_us()).clamp(3, 5))
+    }
+
     fn judge(&mut self, slice_s: f64, events: &mut Vec<StepEvent>) {
-        let calm_bins = self.bins(self.options.calm_ms, 3);
+        let calm_bins = self.calm_bins();
         self.look(calm_bins);
-        let mut calmer = self.first_levels();
+        let mut calmer = self.first_levels(calm_bins);
         self.notice_small_departures(calm_bins);
         self.let_returned_plates_go(calm_bins);
         if self.is_ringing() {
             for (from, to) in self.movements() {
                 self.draft(from, to, events);
-                let calm: Vec<bool> = (from..=to).map(|plate| self.is_calm(plate, calm_bins)).collect();
                 let age_us = self.age_us(from, to);
-                if calm.iter().all(|calm| *calm) {
+                if (from..=to).all(|plate| self.is_calm(plate, calm_bins)) {
                     if age_us >= self.options.lean_ms * 1_000 || !self.may_be_leaning(from, to) {
                         calmer |= self.conclude(from, to, events);
                     }
-                } else if age_us > CROWDED_US.max(2 * calm_bins * self.bin_us()) {
-                    for (first, last) in runs(&calm) {
-                        let (first, last) = (from + first, from + last);
-                        let changed_us = self.age_us(first, last);
-                        if changed_us > self.options.settle_max_ms * 1_000 && !self.may_be_leaning(first, last) {
-                            calmer |= self.conclude(first, last, events);
-                        }
-                    }
+                } else if age_us > CROWDED_US.max(3 * calm_bins * self.bin_us()) {
+                    calmer |= self.conclude_the_past(from, to, age_us, events);
                 }
             }
         }
@@ -286,7 +293,7 @@ impl ShelfScale {
         let newest_us = self.newest_us;
         for (plate, window) in self.plates.iter_mut().zip(&mut self.windows) {
             *window = plate.last.and_then(|last| plate.window(last, calm_bins));
-            if plate.is_silent(newest_us) {
+            if plate.is_silent(newest_us) || (plate.is_frozen() && plate.same_us() > FROZEN_US) {
                 // Nothing can be said of it; its level waits for its return.
                 plate.moving = None;
                 *window = None;
@@ -294,7 +301,7 @@ impl ShelfScale {
         }
     }
 
-    fn first_levels(&mut self) -> bool {
+    fn first_levels(&mut self, calm_bins: i64) -> bool {
         let mut any = false;
         for i in 0..self.plates.len() {
             if self.plates[i].level.is_none()
@@ -302,7 +309,7 @@ impl ShelfScale {
                 && window.std_g <= 12.0
                 && window.trend_g.abs() <= 6.0
             {
-                self.plates[i].settle(window.mean_g, Some(window));
+                self.plates[i].settle(window, calm_bins);
                 any = true;
             }
         }
@@ -343,6 +350,12 @@ impl ShelfScale {
     fn is_calm(&self, i: usize, calm_bins: i64) -> bool {
         let plate = &self.plates[i];
         let (Some(window), false) = (self.windows[i], plate.is_frozen()) else { return false };
+        if self.bin_us() >= BLIND_TO_RINGING_US
+            && let (Some(began), Some(last)) = (plate.moving, plate.last)
+            && (last - began - calm_bins) * self.bin_us() < RINGING_US
+        {
+            return false;
+        }
         let sigma_of_half_g = plate.sigma_of_mean_g(calm_bins / 2);
         if window.std_g <= self.options.calm_g.max(2.5 * plate.sigma_g)
             && window.trend_g.abs() <= (4.0 * sigma_of_half_g).max(1.5)
@@ -395,15 +408,9 @@ impl ShelfScale {
         }
     }
 
-    /// A lean presses slowly, or on many plates at once, and only downward. A product is put down in a tenth of a second.
     fn may_be_leaning(&self, from: usize, to: usize) -> bool {
         let pressed_g: f64 = (from..=to).filter_map(|i| Some(self.windows[i]?.mean_g - self.plates[i].level?)).sum();
-        pressed_g >= LEAN_G
-            && self.compare(from, to).iter().any(|step| {
-                let most_g = step.profile_g.iter().fold(0.0, |most: f64, g| most.max(*g));
-                let wide = step.profile_g.iter().filter(|g| **g > 0.25 * most_g).count() >= LEAN_PLATES;
-                step.delta_g >= LEAN_G && !step.gap && (wide || step.end.since(step.begin) > LEAN_US)
-            })
+        pressed_g >= LEAN_G && self.compare(from, to).iter().any(is_a_lean)
     }
 
     // ---- drafts ----
@@ -448,7 +455,7 @@ impl ShelfScale {
             }) {
                 continue;
             }
-            let begin = self.time(self.plates[peak].moving.unwrap_or(end));
+            let begin = self.time(self.draft_began(first, last, delta_g, end, short));
             let id = self.new_id();
             let noise_g = self.noise_g(first, last, short);
             let step =
@@ -479,7 +486,23 @@ impl ShelfScale {
         if short >= 2 && !(agrees(off(end, half)) && agrees(off(end - half, half))) {
             return false;
         }
-        delta_g < 0.0 || short < 2 || agrees(off(end - short, half))
+        if delta_g < 0.0 || short < 2 {
+            return true;
+        }
+        // A push before a take is 10-30 g and lasts up to half a second.
+        agrees(off(end - short, half)) && (delta_g > 40.0 || agrees(off(end - short - half, half)))
+    }
+
+    /// The bin in which half of a draft's change was done.
+    fn draft_began(&self, first: usize, last: usize, delta_g: f64, end: i64, short: i64) -> i64 {
+        let off_g = |bin: i64| -> f64 {
+            let off = |i: usize| {
+                let drafted: f64 = self.drafts.iter().map(|draft| draft.profile_g[i]).sum();
+                f64::from(self.plates[i].bin_since_level(bin)) - self.plates[i].level.unwrap_or(0.0) - drafted
+            };
+            (first..=last).map(off).sum()
+        };
+        (end - 4 * short..=end).rev().find(|bin| off_g(*bin) / delta_g < 0.5).map_or(end - 4 * short, |bin| bin + 1)
     }
 
     fn withdraw_orphans(&mut self, events: &mut Vec<StepEvent>) {
@@ -514,14 +537,15 @@ impl ShelfScale {
 
     /// Compares levels before and after, says what happened, and takes the new levels. True if levels changed.
     fn conclude(&mut self, from: usize, to: usize, events: &mut Vec<StepEvent>) -> bool {
+        let calm_bins = self.calm_bins();
         let steps = self.compare(from, to);
-        self.tell(from, to, steps, events);
+        self.tell(from, to, None, steps, events);
         let (lo, hi) = self.widened(from, to);
         let mut changed = false;
         for (plate, window) in self.plates[lo..=hi].iter_mut().zip(&self.windows[lo..=hi]) {
             if let Some(window) = window {
                 changed |= plate.level.is_none_or(|level| (level - window.mean_g).abs() > 1.0);
-                plate.settle(window.mean_g, Some(*window));
+                plate.settle(*window, calm_bins);
             }
         }
         changed
@@ -529,7 +553,7 @@ impl ShelfScale {
 
     /// The steps between the levels before a movement and the calm means now, in order of time.
     fn compare(&self, from: usize, to: usize) -> Vec<Step> {
-        let calm_bins = self.bins(self.options.calm_ms, 3);
+        let calm_bins = self.calm_bins();
         let (lo, hi) = self.widened(from, to);
         let change: Vec<f64> = (0..self.plates.len())
             .map(|i| match (self.plates[i].level, self.windows[i]) {
@@ -562,41 +586,101 @@ impl ShelfScale {
         let noise_g = (2.0 * self.noise_g(first, last, calm_bins).powi(2) + 0.25).sqrt();
         let least_g = self.options.step_g.max(4.0 * noise_g);
         let most_g = change[first..=last].iter().fold(0.0, |most: f64, g| most.max(g.abs()));
-        // Goods pushed along the shelf change plates, not the shelf. Two real changes at one time do not cancel.
-        let end = self.newest_bin(first, last);
-        let began = self.began(first, last).min(end);
-        let lead = self.bins(500, 2);
-        let begin = (began - lead).max(end - BINS as i64 + 1);
-        let rows: Vec<Vec<f32>> =
-            (first..=last).map(|i| (begin..=end).map(|bin| self.plates[i].bin(bin)).collect()).collect();
+        let (begin, rows) = self.rows(first, last);
         let before: Vec<f64> = (first..=last).map(|i| self.plates[i].level.unwrap_or(0.0)).collect();
         let after: Vec<f64> = before.iter().zip(&change[first..=last]).map(|(level, g)| level + g).collect();
-        let rules = Rules {
-            bin_s: self.bin_us() as f64 * 1e-6,
-            apart_bins: self.bins(self.options.apart_ms, 2) as usize,
-            step_g: self.options.step_g,
-        };
-        let pieces = segment::pieces(&rows, &before, &after, &rules);
+        let pieces = segment::pieces(&rows, &before, &after, &self.rules());
+        // Goods pushed along the shelf change plates, not the shelf. Two real changes at one time do not cancel.
         if pieces.len() == 1 && (total_g.abs() < least_g || (most_g > 100.0 && total_g.abs() < 0.08 * most_g)) {
             return;
         }
         for piece in &pieces {
-            let (earliest, latest, gap) = self.interval(&rows, piece, begin);
-            for (low, high) in valleys(piece) {
-                let mut profile_g = vec![0.0; self.plates.len()];
-                for i in low..=high {
-                    profile_g[first + i] = piece.to[i] - piece.from[i];
-                }
-                let delta_g: f64 = profile_g.iter().sum();
-                if delta_g.abs() >= least_g {
-                    steps.push(Step { id: 0, begin: earliest, end: latest, delta_g, profile_g, noise_g, gap });
-                }
+            self.tell_apart(piece, first, &rows, begin, least_g, steps);
+        }
+    }
+
+    /// A change's steps: one, or one for each group of plates.
+    fn tell_apart(
+        &self,
+        piece: &Piece,
+        first: usize,
+        rows: &[Vec<f32>],
+        begin: i64,
+        least_g: f64,
+        steps: &mut Vec<Step>,
+    ) {
+        let last = first + rows.len() - 1;
+        let (earliest, latest, gap) = self.interval((first, last), rows, piece, begin);
+        for (low, high) in valleys(piece) {
+            let mut profile_g = vec![0.0; self.plates.len()];
+            for i in low..=high {
+                profile_g[first + i] = piece.to[i] - piece.from[i];
+            }
+            let delta_g: f64 = profile_g.iter().sum();
+            let noise_g = (2.0 * self.noise_g(first + low, first + high, self.calm_bins()).powi(2) + 0.25).sqrt();
+            if delta_g.abs() >= least_g {
+                steps.push(Step { id: 0, begin: earliest, end: latest, delta_g, profile_g, noise_g, gap });
             }
         }
     }
 
+    /// The movement of some plates in bins, with half a second before it, and its first bin.
+    fn rows(&self, first: usize, last: usize) -> (i64, Vec<Vec<f32>>) {
+        let end = self.newest_bin(first, last);
+        let began = self.began(first, last).min(end);
+        let begin = (began - self.bins(500, 2)).max(end - BINS as i64 + 1);
+        let row = |plate: &Plate| (begin..=end).map(|bin| plate.bin_since_level(bin)).collect();
+        (begin, self.plates[first..=last].iter().map(row).collect())
+    }
+
+    fn rules(&self) -> Rules {
+        Rules {
+            bin_s: self.bin_us() as f64 * 1e-6,
+            apart_bins: self.bins(self.options.apart_ms, 4) as usize,
+            step_g: self.options.step_g,
+        }
+    }
+
+    /// A shelf where one hand follows the other is never calm. What lies 2.5 s back and was followed by a plateau is
+    /// settled by that plateau's mean, though the movement goes on. True if levels changed.
+    fn conclude_the_past(&mut self, from: usize, to: usize, age_us: i64, events: &mut Vec<StepEvent>) -> bool {
+        let (begin, rows) = self.rows(from, to);
+        let before: Vec<f64> = (from..=to).map(|i| self.plates[i].level.unwrap_or(0.0)).collect();
+        let after: Option<Vec<f64>> = (from..=to).map(|i| Some(self.windows[i]?.mean_g)).collect();
+        let Some(after) = after else { return false };
+        let pieces = segment::pieces(&rows, &before, &after, &self.rules());
+        let bins = rows.first().map_or(0, Vec::len);
+        let (past, plateau) = (self.bins(PAST_MS, 4) as usize, self.bins(PLATEAU_MS, 4) as usize);
+        let next_at = |i: usize| pieces.get(i + 1).map_or(bins, |next| next.at);
+        let read =
+            |bins: std::ops::Range<usize>| bins.filter(|bin| rows.iter().all(|row| row[*bin].is_finite())).count();
+        let last = (0..pieces.len())
+            .rfind(|i| pieces[*i].at + past <= bins && read(pieces[*i].at..next_at(*i).max(pieces[*i].at)) >= plateau);
+        let Some(last) = last else { return false };
+        let mut steps = Vec::new();
+        for piece in &pieces[..=last] {
+            self.tell_apart(&without_ringing(piece), from, &rows, begin, self.options.step_g, &mut steps);
+        }
+        if age_us < self.options.lean_ms * 1_000 && steps.iter().any(is_a_lean) {
+            return false;
+        }
+        // The plateau's beginning explains its change; what follows is the movement that goes on.
+        let goes_on = begin + if last + 1 < pieces.len() { pieces[last + 1].at - 1 } else { bins - plateau } as i64;
+        self.tell(from, to, Some(self.time(goes_on)), steps, events);
+        for (i, level_g) in (from..=to).zip(&pieces[last].to) {
+            self.plates[i].carry_on(*level_g, goes_on);
+        }
+        true
+    }
+
     /// From when to when a change went on, and whether we were not looking meanwhile.
-    fn interval(&self, rows: &[Vec<f32>], piece: &segment::Piece, begin: i64) -> (ShopTime, ShopTime, bool) {
+    fn interval(
+        &self,
+        (first_plate, last_plate): (usize, usize),
+        rows: &[Vec<f32>],
+        piece: &Piece,
+        begin: i64,
+    ) -> (ShopTime, ShopTime, bool) {
         let delta_g = piece.delta_g();
         let bins = rows.first().map_or(0, Vec::len);
         // Share of the change that is done in a bin, over the plates that were read.
@@ -636,23 +720,28 @@ impl ShelfScale {
         let (mut earliest, latest) =
             (self.time(begin + first as i64), self.time(begin + (last as i64).max(first as i64 + 1)));
         let unseen = blind * self.bin_us() >= GAP_US;
-        let restored = self.plates.iter().any(|plate| plate.restored && plate.moving.is_some());
+        let plates = &self.plates[first_plate..=last_plate];
+        let restored = plates.iter().any(|plate| plate.restored && plate.moving.is_some());
         let from_the_start = rows.iter().all(|row| row[..piece.at.min(bins)].iter().all(|grams| grams.is_nan()));
         let gap = unseen || (restored && from_the_start);
-        if restored
-            && from_the_start
-            && let Some(seen) = self.restored_at
-        {
-            earliest = earliest.min(seen);
+        if from_the_start || unseen {
+            // From before the hole, however long it was, or before the restart.
+            let began = plates.iter().filter_map(|plate| plate.moving).min();
+            earliest = began.map_or(earliest, |began| earliest.min(self.time(began)));
+            if let (true, Some(seen)) = (restored, self.restored_at) {
+                earliest = earliest.min(seen);
+            }
         }
         (earliest, latest, gap)
     }
 
     /// Gives each step its draft's id where there is one, and withdraws drafts that came to nothing.
-    fn tell(&mut self, from: usize, to: usize, steps: Vec<Step>, events: &mut Vec<StepEvent>) {
-        let owned = from.saturating_sub(1)..=to + 1;
+    /// Drafts begun at or after `until` belong to the movement that goes on.
+    fn tell(&mut self, from: usize, to: usize, until: Option<ShopTime>, steps: Vec<Step>, events: &mut Vec<StepEvent>) {
+        let plates = from.saturating_sub(1)..=to + 1;
+        let owned = |draft: &Draft| plates.contains(&draft.peak) && until.is_none_or(|until| draft.begin < until);
         let (mut drafts, others): (Vec<Draft>, Vec<Draft>) =
-            std::mem::take(&mut self.drafts).into_iter().partition(|draft| owned.contains(&draft.peak));
+            std::mem::take(&mut self.drafts).into_iter().partition(owned);
         self.drafts = others;
         for mut step in steps {
             let peak = peak_of(&step.profile_g);
@@ -696,6 +785,27 @@ impl ShelfScale {
     }
 }
 
+/// A lean presses slowly, or on many plates at once, and only downward. A product is put down in a tenth of a second.
+fn is_a_lean(step: &Step) -> bool {
+    let most_g = step.profile_g.iter().fold(0.0, |most: f64, g| most.max(*g));
+    let wide = step.profile_g.iter().filter(|g| **g > 0.25 * most_g).count() >= LEAN_PLATES;
+    step.delta_g >= LEAN_G && !step.gap && (wide || step.end.since(step.begin) > LEAN_US)
+}
+
+/// A change between two plateaus that still rang: plates far from it, which only rang, are left out.
+fn without_ringing(piece: &Piece) -> Piece {
+    let change = |i: usize| (piece.to[i] - piece.from[i]).abs();
+    let most_g = (0..piece.from.len()).map(change).fold(0.0, f64::max);
+    let carries = |i: usize| i < piece.from.len() && change(i) >= (0.06 * most_g).max(6.0);
+    let mut piece = piece.clone();
+    for i in 0..piece.from.len() {
+        if !(carries(i) || carries(i + 1) || i > 0 && carries(i - 1)) {
+            piece.to[i] = piece.from[i];
+        }
+    }
+    piece
+}
+
 /// Smallest difference of means that is more than noise, grams.
 fn small_g(plate: &Plate, calm_bins: i64, options: &StepOptions) -> f64 {
     options.plate_g.max(6.0 * plate.sigma_of_mean_g(calm_bins))
@@ -732,7 +842,7 @@ fn around(rest: &[f64], peak: usize, lo: usize, hi: usize) -> (usize, usize) {
 
 /// Cuts a change into groups of plates where the shelf hardly changed between two peaks: an item stands across one to
 /// three plates, so two peaks with next to nothing between them are two items.
-fn valleys(piece: &segment::Piece) -> Vec<(usize, usize)> {
+fn valleys(piece: &Piece) -> Vec<(usize, usize)> {
     let change: Vec<f64> = piece.from.iter().zip(&piece.to).map(|(from, to)| (to - from).abs()).collect();
     let mut cuts = Vec::new();
     let mut first = 0;

@@ -178,3 +178,56 @@ fn start(
 ) -> Result<Vision, VisionError> {
     unreachable!("{} cameras and no feature to look through them; `spawn` refused that", cameras.len())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::{ShopId, ShopTime};
+    use crate::shop::{Catalogue, Layout, Planogram};
+    use tokio::sync::mpsc;
+
+    fn open(kind: CameraKind) -> Result<Vision, VisionError> {
+        let camera = Camera { id: CameraId::new("top-1"), kind, covers: vec![], projection: None, size: (640, 480) };
+        let shop = Shop {
+            id: ShopId::new("test"),
+            name: "Test".into(),
+            currency: "EUR".into(),
+            timezone: "UTC".into(),
+            tax_included: true,
+            layout: Layout { cameras: [(camera.id.clone(), camera)].into(), ..Layout::default() },
+            planogram: Planogram::default(),
+            catalogue: Catalogue::default(),
+        };
+        // Without a model on purpose: a shop of `people` cameras needs none.
+        let options = VisionOptions { model: "nowhere.toml".into(), ..VisionOptions::default() };
+        let clock = Clock::anchored_after(ShopTime(0));
+        let ((_, looks), (floor, _)) = (mpsc::channel(1), mpsc::channel(1));
+        spawn(&Arc::new(shop), &options, clock, Counters::default(), looks, floor, Arc::default())
+    }
+
+    #[test]
+    fn cameras_that_send_people_need_no_eyes_of_ours() {
+        let vision = open(CameraKind::People).unwrap();
+        assert!(vision.is_running() && vision.health.all().is_empty());
+        vision.join();
+    }
+
+    #[test]
+    fn a_shop_that_needs_eyes_does_not_start_blind() {
+        let error = open(CameraKind::Rtsp { url: "rtsp://127.0.0.1/x".into() }).map(|_| ()).unwrap_err().to_string();
+        let says = match (cfg!(feature = "cameras"), cfg!(feature = "onnx")) {
+            (false, _) => "starting camera top-1: this carryout was built without the feature `cameras`",
+            (true, false) => "starting camera top-1: this carryout was built without the feature `onnx`",
+            (true, true) => "starting perception: reading model manifest nowhere.toml",
+        };
+        assert!(error.starts_with(says), "{error}");
+    }
+
+    #[test]
+    fn the_config_refuses_what_it_does_not_know() {
+        let read = |text: &str| toml::from_str::<VisionOptions>(text).map_err(|error| error.to_string());
+        assert_eq!(read("").unwrap().model, PathBuf::from("models/disc.toml"));
+        assert_eq!(read("[cameras]\nno_frame_ms = 500").unwrap().cameras.no_frame_ms, 500);
+        assert!(read("confidence = 0.4").unwrap_err().contains("unknown field `confidence`"));
+    }
+}

@@ -1,12 +1,13 @@
 //! From a frame to numbers: the motion gate's cells and the detector's tensor. The only file that names `opencv`.
 //!
-//! Planes are scaled first and coloured afterwards, so that only the pixels a model reads are ever converted; converting
-//! whole frames costs as much as decoding them. Scaled planes borrow the frame: nothing is copied before it is small.
+//! Colours are made of the whole picture and scaled afterwards, in the steps and the order of the models' own tools: a
+//! detector's boxes are only as good as its input is like what it was trained on. It is paid for a look (which costs 20
+//! times as much), never for a frame that is not looked at. Planes are borrowed from the frame, not copied.
 
 use super::manifest::{Channels, Fit, Input};
 use super::motion;
 use crate::sensors::camera::{Frame, Pixels};
-use opencv::core::{Mat, Size, Vec2b};
+use opencv::core::{Mat, Size};
 use opencv::imgproc::{self, INTER_AREA, INTER_LINEAR};
 use opencv::prelude::*;
 
@@ -51,29 +52,15 @@ pub fn prepare(frame: &Frame, input: &Input) -> Result<Prepared, PictureError> {
     for channel in 0..channels {
         data.resize((channel + 1) * area, level(input, channel, f32::from(input.pad)));
     }
-    let y = scaled(&luma(frame)?, filled, how)?;
-    let y = y.data_bytes()?;
-    match input.channels {
-        Channels::Grey => {
-            for (row, line) in y.chunks_exact(filled.0).enumerate() {
-                for (column, &grey) in line.iter().enumerate() {
-                    data[row * width + column] = level(input, 0, f32::from(grey));
-                }
-            }
-        }
-        order @ (Channels::Bgr | Channels::Rgb) => {
-            let (u, v) = colours(frame, filled, how)?;
-            for row in 0..filled.1 {
-                for column in 0..filled.0 {
-                    let i = row * filled.0 + column;
-                    let mut pixel = rgb(y[i], u(i), v(i));
-                    if order == Channels::Bgr {
-                        pixel.reverse();
-                    }
-                    for (channel, value) in pixel.into_iter().enumerate() {
-                        data[channel * area + row * width + column] = level(input, channel, value);
-                    }
-                }
+    let small = match input.channels {
+        Channels::Grey => scaled(&luma(frame)?, filled, how)?,
+        order => scaled(&coloured(frame, order)?, filled, how)?,
+    };
+    let rows = small.data_bytes()?.chunks_exact(filled.0 * channels);
+    for (row, line) in rows.enumerate() {
+        for (column, pixel) in line.chunks_exact(channels).enumerate() {
+            for (channel, &value) in pixel.iter().enumerate() {
+                data[channel * area + row * width + column] = level(input, channel, f32::from(value));
             }
         }
     }
@@ -87,37 +74,20 @@ fn level(input: &Input, channel: usize, value: f32) -> f32 {
     (value - mean) / std
 }
 
-/// BT.601, luma 16..=235: what cameras of this kind send. Rounded to whole levels, as the models' own tools do.
-fn rgb(y: u8, u: u8, v: u8) -> [f32; 3] {
-    let y = 1.164_383 * (f32::from(y) - 16.0);
-    let (u, v) = (f32::from(u) - 128.0, f32::from(v) - 128.0);
-    [y + 1.596_027 * v, y - 0.391_762 * u - 0.812_968 * v, y + 2.017_232 * u].map(|c| c.round().clamp(0.0, 255.0))
-}
-
-type Sample = Box<dyn Fn(usize) -> u8>;
-
-/// U and V at each pixel of the scaled picture.
-fn colours(frame: &Frame, to: (usize, usize), how: i32) -> Result<(Sample, Sample), PictureError> {
-    let (width, height) = (frame.width() / 2, frame.height() / 2);
-    let (rows, columns) = (height as i32, width as i32);
-    Ok(match frame.pixels() {
-        Pixels::I420 => {
-            let mut planes =
-                frame.chroma().chunks_exact(width * height).map(|plane| -> Result<Vec<u8>, PictureError> {
-                    let plane = Mat::new_rows_cols_with_data(rows, columns, plane)?;
-                    Ok(scaled(&plane, to, how)?.data_bytes()?.to_vec())
-                });
-            let mut next = || planes.next().expect("a frame has two colour planes");
-            let (u, v) = (next()?, next()?);
-            (Box::new(move |i| u[i]), Box::new(move |i| v[i]))
-        }
-        Pixels::Nv12 => {
-            let pairs = Mat::new_rows_cols_with_bytes::<Vec2b>(rows, columns, frame.chroma())?;
-            let u = scaled(&pairs, to, how)?.data_bytes()?.to_vec();
-            let v = u.clone();
-            (Box::new(move |i| u[2 * i]), Box::new(move |i| v[2 * i + 1]))
-        }
-    })
+/// The whole picture in three interleaved channels: BT.601, luma 16..=235, what cameras of this kind send.
+fn coloured(frame: &Frame, order: Channels) -> Result<Mat, PictureError> {
+    let code = match (frame.pixels(), order) {
+        (Pixels::I420, Channels::Rgb) => imgproc::COLOR_YUV2RGB_I420,
+        (Pixels::I420, _) => imgproc::COLOR_YUV2BGR_I420,
+        (Pixels::Nv12, Channels::Rgb) => imgproc::COLOR_YUV2RGB_NV12,
+        (Pixels::Nv12, _) => imgproc::COLOR_YUV2BGR_NV12,
+    };
+    // The frame lies as opencv wants it: the colour planes right below the grey one, half as many rows.
+    let rows = frame.height() * 3 / 2;
+    let planes = Mat::new_rows_cols_with_data(rows as i32, frame.width() as i32, frame.planes())?;
+    let mut picture = Mat::default();
+    imgproc::cvt_color_def(&planes, &mut picture, code)?;
+    Ok(picture)
 }
 
 fn luma(frame: &Frame) -> Result<opencv::boxed_ref::BoxedRef<'_, Mat>, PictureError> {

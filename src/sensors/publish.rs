@@ -82,7 +82,7 @@ pub fn cloud_event(shop: &ShopId, event: &CartEvent) -> Value {
     let mut cloud = json!({
         "specversion": "1.0",
         "id": event.id,
-        "source": format!("/carryout/v1/{shop}"),
+        "source": format!("carryout/{shop}"),
         "type": event.kind,
         "time": rfc3339(event.t),
         "datacontenttype": "application/json",
@@ -142,7 +142,7 @@ mod tests {
         assert_eq!(
             said(&publish),
             json!({
-                "specversion": "1.0", "id": "e1", "source": "/carryout/v1/corner", "type": "visit.started",
+                "specversion": "1.0", "id": "e1", "source": "carryout/corner", "type": "visit.started",
                 "time": "2025-10-09T08:53:20.123456Z", "datacontenttype": "application/json", "subject": "v1",
                 "data": {"n": 1},
             })

@@ -5,7 +5,7 @@
 //! noted, and a file with an error is never used.
 
 use super::card::holds_card_number;
-use super::problems::{Problem, Problems, nearest, shown};
+use super::problems::{Problem, Problems, nearest, shown, told_by_parser};
 use crate::base::{Point2, Point3};
 use std::cell::{RefCell, RefMut};
 use toml::Spanned;
@@ -40,7 +40,7 @@ impl<'t> Document<'t> {
         let is_toml = errors.is_empty();
         for error in errors {
             let line = error.span().map(|span| lines.at(span.start));
-            problems.error(line, format!("not TOML: {}", shown(error.message())));
+            problems.error(line, format!("not TOML: {}", told_by_parser(error.message())));
         }
         refuse_cards_in_comments(text, &mut problems);
         refuse_cards_in(root.get_ref(), &lines, &mut problems);
@@ -350,12 +350,17 @@ pub fn integer(value: Value<'_>) -> Option<i64> {
     }
 }
 
+/// No metre, pixel or angle of a shop is larger; products of three such numbers are still finite.
+const NUMBER_MAX: f64 = 1e9;
+
+/// NaN and infinity are no numbers here.
 fn number(value: Value<'_>) -> Option<f64> {
     match value.get_ref() {
         DeValue::Integer(_) => integer(value).map(|n| n as f64),
-        DeValue::Float(n) => n.as_str().parse().ok().filter(|n: &f64| n.is_finite()),
+        DeValue::Float(n) => n.as_str().parse().ok(),
         _ => None,
     }
+    .filter(|n: &f64| n.abs() <= NUMBER_MAX)
 }
 
 fn list<const N: usize>(value: Value<'_>) -> Option<[f64; N]> {

@@ -6,7 +6,7 @@ mod cameras; //       shop.toml: cameras
 pub mod card; //      what may be a card's number
 pub mod catalogue; // products
 mod checks; //        does the floor plan make sense
-mod fields; //        TOML, key by key
+pub(crate) mod fields; // TOML, key by key
 mod floor_plan; //    shop.toml
 mod furniture; //     shop.toml: bays, shelves, plates
 pub mod gtin; //      check digits

@@ -96,14 +96,23 @@ const SHOWN_CHARS: usize = 60;
 
 /// A value as a problem may quote it: cut when long, printable, and never a card number.
 pub fn shown(value: &str) -> String {
+    shown_within(value, SHOWN_CHARS)
+}
+
+/// The same for a parser's own sentence, which may quote a value.
+pub fn told_by_parser(message: &str) -> String {
+    shown_within(message.lines().next().unwrap_or_default(), 4 * SHOWN_CHARS)
+}
+
+fn shown_within(value: &str, chars: usize) -> String {
     if holds_card_number(value) {
         return "(hidden: it looks like a card number)".into();
     }
     let clean = |c: char| if c.is_control() { '?' } else { c };
-    if value.chars().count() <= SHOWN_CHARS {
+    if value.chars().count() <= chars {
         value.chars().map(clean).collect()
     } else {
-        value.chars().take(SHOWN_CHARS - 1).map(clean).chain(['…']).collect()
+        value.chars().take(chars - 1).map(clean).chain(['…']).collect()
     }
 }
 

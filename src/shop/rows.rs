@@ -5,7 +5,7 @@
 
 use super::card::holds_card_number;
 use super::fields::{Lines, refuse_cards_in_comments};
-use super::problems::{Problems, nearest, shown};
+use super::problems::{Problems, nearest, shown, told_by_parser};
 use csv::{ReaderBuilder, Trim};
 use std::collections::BTreeMap;
 
@@ -58,7 +58,7 @@ pub fn read(text: &str, columns: &Columns, problems: &mut Problems) -> Vec<Row> 
         let record = match record {
             Ok(record) => record,
             Err(error) => {
-                problems.error(None, format!("not CSV: {}", shown(&error.to_string())));
+                problems.error(None, format!("not CSV: {}", told_by_parser(&error.to_string())));
                 break;
             }
         };

@@ -144,7 +144,7 @@ fn read_product(
         "" => default_tolerance_g(weight_g),
         _ => grams(row, "weight_tolerance_g", problems).unwrap_or(0.0),
     };
-    if weight_g > 0.0 && weight_tolerance_g >= weight_g && row.get("weight_tolerance_g") != "" {
+    if weight_g > 0.0 && weight_tolerance_g >= weight_g && !row.get("weight_tolerance_g").is_empty() {
         problems.error(row.line, format!("weight_tolerance_g {weight_tolerance_g} is not below weight_g {weight_g}"));
     }
     let restricted = yes(row, "restricted", problems);
@@ -214,9 +214,16 @@ fn grams(row: &Row, column: &str, problems: &mut Problems) -> Option<f64> {
             problems.error(row.line, format!("{column} {} is negative", shown(text)));
             None
         }
+        Some(grams) if grams > GRAMS_MAX => {
+            problems.error(row.line, format!("{column} {} is more than a shelf carries", shown(text)));
+            None
+        }
         grams => grams,
     }
 }
+
+/// A hundred kilograms; the load cells we know carry twenty.
+const GRAMS_MAX: f64 = 100_000.0;
 
 pub(super) fn yes(row: &Row, column: &str, problems: &mut Problems) -> bool {
     match row.get(column).to_ascii_lowercase().as_str() {

@@ -32,9 +32,9 @@ const FLOOR: u8 = 100;
 const BAY: u8 = 62;
 const BODY: u8 = 210;
 
-/// Light wanders by this share, there and back in a minute: clouds.
-const LIGHT: f64 = 0.12;
-const LIGHT_S: f64 = 60.0;
+/// Light wanders by this share, there and back in two minutes: clouds.
+const LIGHT: f64 = 0.1;
+const LIGHT_S: f64 = 120.0;
 
 /// Half width of the noise, grey levels.
 const NOISE: i32 = 5;
@@ -244,7 +244,7 @@ impl Painter {
         Painter { width, height, projection, floor, noise, pictures: 0 }
     }
 
-    /// I420, at `t_s` seconds of the light's minute.
+    /// I420, with the light of `t_s` seconds after the start.
     fn picture(&mut self, bodies: &[Point2], t_s: f64) -> Vec<u8> {
         let area = self.width * self.height;
         let mut picture = Vec::with_capacity(area * 3 / 2);

@@ -21,16 +21,29 @@ pub struct Body {
     /// Last sighting by each camera, with that camera's track.
     pub tracks: BTreeMap<CameraId, (String, ShopTime)>,
     history: VecDeque<Sighting>,
+    /// Nobody has seen it yet: a beam said that it must be there.
+    pub imagined: bool,
+    /// Known from the journal and not seen since: it may have walked on, or out, while we were blind.
+    pub restored: bool,
     /// Where it was first seen.
     pub born: Sighting,
 }
 
 impl Body {
     pub fn born(id: BodyId, sighting: Sighting) -> Body {
-        Body { id, tracks: BTreeMap::new(), history: VecDeque::from([sighting.clone()]), born: sighting }
+        Body {
+            id,
+            tracks: BTreeMap::new(),
+            imagined: false,
+            restored: false,
+            history: VecDeque::from([sighting.clone()]),
+            born: sighting,
+        }
     }
 
     pub fn see(&mut self, sighting: Sighting) {
+        self.imagined = false;
+        self.restored = false;
         if self.history.len() == KEEP {
             self.history.pop_front();
         }

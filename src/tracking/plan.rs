@@ -16,7 +16,7 @@ const JUMP_M: f64 = 1.5;
 const BRIDGE_S: f64 = 5.0;
 /// A body unseen for longer than this is nobody's any more, s. A restarted daemon finds people again within it.
 const LOST_S: f64 = 60.0;
-/// Where people come in, a new track is a new person unless its body was seen this lately, s.
+/// Where people come in, a new track is a new person unless its body was seen this lately, s, or stood just there.
 const DOORWAY_BRIDGE_S: f64 = 1.0;
 /// Two lost bodies this close to equally good, metres: which of them came back is a guess.
 const AMBIGUOUS_M: f64 = 1.0;
@@ -37,7 +37,8 @@ pub struct Plan {
 pub struct Look {
     /// Bodies first seen in this look.
     pub born: Vec<BodyId>,
-    /// Bodies found again after more than a second, where another lost body would have done nearly as well.
+    /// Bodies found again after more than a second, where another lost body (the second of the pair) would have done
+    /// nearly as well; or another sighting (then the second is the body itself).
     pub ambiguous: Vec<(BodyId, BodyId)>,
     /// Bodies seen in this look with where they were before (first sightings: the same place).
     pub moved: Vec<(BodyId, Point2, Point2)>,
@@ -59,13 +60,17 @@ impl Plan {
 
     /// A body that no camera has seen, put where it must be: a beam counted a passage and nobody was in view.
     pub fn imagine(&mut self, t: ShopTime, floor: Point2) -> BodyId {
-        self.bear(Sighting { t, floor, head: None, hands: Vec::new() })
+        let id = self.bear(Sighting { t, floor, head: None, hands: Vec::new() });
+        self.bodies.get_mut(&id).expect("just born").imagined = true;
+        id
     }
 
     /// Puts a body back where the journal last knew it.
     pub fn restore(&mut self, id: BodyId, t: ShopTime, floor: Point2) {
         self.next = self.next.max(id.0 + 1);
-        self.bodies.insert(id, Body::born(id, Sighting { t, floor, head: None, hands: Vec::new() }));
+        let mut body = Body::born(id, Sighting { t, floor, head: None, hands: Vec::new() });
+        body.restored = true;
+        self.bodies.insert(id, body);
     }
 
     fn bear(&mut self, sighting: Sighting) -> BodyId {
@@ -131,10 +136,10 @@ impl Plan {
         // New or broken tracks: nearest expected body first, each body once a look.
         let mut pairs: Vec<(f64, usize, BodyId)> = Vec::new();
         for (i, (_, sighting)) in seen.iter().enumerate() {
-            let patience_s = if layout.is_doorway(sighting.floor) { DOORWAY_BRIDGE_S } else { LOST_S };
+            let doorway = layout.is_doorway(sighting.floor);
             for body in self.bodies.values().filter(|body| !taken.contains(&body.id)) {
                 let unseen_s = t.secs_since(body.last().t).max(0.0);
-                if unseen_s > patience_s {
+                if unseen_s > LOST_S {
                     continue;
                 }
                 let (vx, vy) = body.velocity();
@@ -142,7 +147,9 @@ impl Plan {
                 let at = body.last().floor;
                 let expected = Point2::new(at.x + vx * coast, at.y + vy * coast);
                 let distance = expected.distance(sighting.floor).min(at.distance(sighting.floor));
-                if distance <= GATE_M + RUN_M_S * unseen_s.min(BRIDGE_S) {
+                let came_in = doorway && unseen_s > DOORWAY_BRIDGE_S && !body.restored;
+                let run_m = if came_in { 0.0 } else { RUN_M_S * unseen_s.min(BRIDGE_S) };
+                if distance <= GATE_M + run_m {
                     pairs.push((distance, i, body.id));
                 }
             }
@@ -153,8 +160,11 @@ impl Plan {
             if !matched.contains_key(&i) && !taken.contains(&id) {
                 matched.insert(i, id);
                 let lost = |id: BodyId| t.secs_since(self.bodies[&id].last().t) > 1.0;
+                // Another lost body for this sighting, or another sighting for this lost body.
                 let rival = pairs.iter().find(|(d, j, other)| {
-                    *j == i && *other != id && !taken.contains(other) && lost(*other) && d - distance < AMBIGUOUS_M
+                    let body = *j == i && *other != id && !taken.contains(other) && lost(*other);
+                    let sighting = *j != i && *other == id && !matched.contains_key(j);
+                    (body || sighting) && d - distance < AMBIGUOUS_M
                 });
                 if let (true, Some((_, _, other))) = (lost(id), rival) {
                     look.ambiguous.push((id, *other));

@@ -5,7 +5,7 @@
 
 use super::body::{Id, Json};
 use super::tell::{Told, tell};
-use super::{Problem, Web, taps};
+use super::{Problem, Web};
 use crate::base::{Cents, ProductId, ReceiptId};
 use crate::carts::{Receipt, ReceiptStatus};
 use crate::events::Observation;
@@ -38,7 +38,7 @@ pub async fn list(
 ) -> Result<Response, Problem> {
     let Query(Filter { last4, date, amount }) =
         query.map_err(|_| Problem::malformed("The query may hold `last4`, `date` and `amount`, each once."))?;
-    if last4.as_ref().is_some_and(|last4| !taps::is_last4(last4)) {
+    if last4.as_ref().is_some_and(|last4| !is_last4(last4)) {
         return Err(Problem::malformed("`last4` must be the card's last four digits."));
     }
     let is_date = |date: &String| date.len() == 10 && date.parse::<jiff::civil::Date>().is_ok();
@@ -54,6 +54,10 @@ pub async fn list(
     };
     let receipts = web.books(move |books| books.receipts(last4.as_deref(), date.as_deref(), amount)).await?;
     Ok(axum::Json(json!({ "receipts": receipts })).into_response())
+}
+
+fn is_last4(text: &str) -> bool {
+    text.len() == 4 && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 pub async fn get(State(web): State<Arc<Web>>, Id(id): Id) -> Result<Response, Problem> {

@@ -1,15 +1,17 @@
 //! Visits: who is inside with what, what is known about it and why, and binding a payer by hand.
 
-use super::body::{Id, Json};
+use super::body::{self, Id};
 use super::evidence::{self, ChargeView, Evidence};
 use super::tell::{Told, tell};
-use super::{Problem, Web, taps};
+use super::{Problem, Web};
 use crate::base::{BodyId, Cents, ReceiptId, ShopTime, VisitId};
 use crate::carts::{Cart, CartState, Receipt};
 use crate::events::{Credential, Entry, Fact, Observation};
 use crate::floor::VisitView;
+use crate::sensors::gate;
+use crate::sensors::wire::{self, Fields, Origin, Refusal};
 use axum::extract::rejection::QueryRejection;
-use axum::extract::{Query, State};
+use axum::extract::{Query, Request, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
@@ -137,25 +139,21 @@ async fn look_up(web: &Web, id: VisitId) -> Result<Visit, Problem> {
     Ok(visit)
 }
 
-#[derive(Deserialize)]
-pub struct PayerBody {
-    credential: Credential,
-}
-
-/// Staff bind a payer. 200 with the visit once it is on disk, 202 while it is not.
-pub async fn bind_payer(
-    State(web): State<Arc<Web>>,
-    Id(id): Id,
-    Json(body): Json<PayerBody>,
-) -> Result<Response, Problem> {
-    taps::check_credential(&body.credential).map_err(|why| {
-        web.given.counters.refuse("http.malformed", &why);
-        Problem::malformed(why)
-    })?;
+/// Staff bind a payer: `{"credential": …}` as in a tap. 200 with the visit once it is on disk, 202 while it is not.
+pub async fn bind_payer(State(web): State<Arc<Web>>, Id(id): Id, request: Request) -> Result<Response, Problem> {
+    let payload = body::bytes(request, &web, "payer").await?;
+    let credential = read_payer(&id.to_string(), &payload).map_err(|refusal| body::refused(&web, refusal))?;
     let visit = VisitId(id);
     look_up(&web, visit).await?;
-    match tell(&web, Observation::Bind { visit, credential: body.credential }).await? {
+    match tell(&web, Observation::Bind { visit, credential }).await? {
         Told::Durable => Ok(axum::Json(look_up(&web, visit).await?).into_response()),
         Told::Pending => Ok((StatusCode::ACCEPTED, axum::Json(json!({ "visit_id": visit }))).into_response()),
     }
+}
+
+fn read_payer(visit: &str, payload: &[u8]) -> Result<Credential, Refusal> {
+    let from = Origin { what: "payer", device: "visit", id: visit };
+    let map = wire::object(from, payload)?;
+    wire::refuse_cards(from, &map)?;
+    gate::credential(&Fields::of(from, &map).object("credential")?)
 }

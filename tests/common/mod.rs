@@ -10,6 +10,7 @@ use carryout::carts::{ChargeState, PolicyOptions, Receipt};
 use carryout::events::*;
 use carryout::floor::{Books, Floor, FloorOptions};
 use carryout::fusion::NearestAttributor;
+use carryout::ledger::{Ledger, LedgerError};
 use carryout::shop::*;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -130,6 +131,19 @@ pub struct Stage {
     taps: u32,
     people_seq: u64,
     step: u64,
+    policy: PolicyOptions,
+    disk: Option<Disk>,
+    /// Steps of the clock for which the daemon is down.
+    down: u32,
+    /// Taps and passages the broker keeps until they are acknowledged.
+    unacked: Vec<Observation>,
+    pub restarts: u32,
+}
+
+/// A real ledger in a directory of its own.
+struct Disk {
+    dir: tempfile::TempDir,
+    ledger: Option<Ledger>,
 }
 
 pub const START: ShopTime = ShopTime(1_790_000_000_000_000);
@@ -142,7 +156,7 @@ impl Stage {
 
     pub fn with(policy: PolicyOptions) -> Stage {
         let shop = Arc::new(shop());
-        let options = FloorOptions { policy, ..FloorOptions::default() };
+        let options = FloorOptions { policy: policy.clone(), ..FloorOptions::default() };
         let floor = Floor::new(shop.clone(), options, Books::new(shop.clone()), Counters::default());
         let plates = |n: usize| Plates {
             base: (0..n).map(|i| 3000.0 + 777.0 * i as f64).collect(),
@@ -170,10 +184,56 @@ impl Stage {
             taps: 0,
             people_seq: 0,
             step: 0,
+            policy,
+            disk: None,
+            down: 0,
+            unacked: Vec::new(),
+            restarts: 0,
         };
         stage.observe(Observation::Started { anchor_us: START.0 });
         stage.run_to(5.0);
         stage
+    }
+
+    /// From now on everything goes through a real ledger on disk.
+    pub fn on_disk(mut self) -> Stage {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let mut ledger = Ledger::open(&dir.path().join("ledger.db")).expect("a new ledger");
+        ledger.commit(&self.entries, &self.outbox).expect("what happened so far");
+        self.disk = Some(Disk { dir, ledger: Some(ledger) });
+        self
+    }
+
+    pub fn ledger_path(&self) -> std::path::PathBuf {
+        self.disk.as_ref().expect("on disk").dir.path().join("ledger.db")
+    }
+
+    /// The process dies at the `n`-th database write from now, and is started again.
+    pub fn stop_at_write(&mut self, n: u64) {
+        self.disk.as_mut().and_then(|disk| disk.ledger.as_mut()).expect("on disk").stop_at_write(n);
+    }
+
+    /// The process dies now and is started again `steps` tenths of a second later.
+    pub fn kill(&mut self, steps: u32) {
+        self.disk.as_mut().expect("on disk").ledger = None;
+        self.answers.clear();
+        self.down = steps.max(1);
+    }
+
+    fn start_again(&mut self) {
+        self.restarts += 1;
+        let path = self.ledger_path();
+        let ledger = Ledger::open(&path).expect("the ledger opens again");
+        let entries: Vec<Entry> = ledger.entries_for_recovery().map(|row| row.expect("a good entry").1).collect();
+        let next = ledger.next_receipt_number().expect("a readable ledger");
+        let books = Floor::recover(self.shop.clone(), entries, ledger.last_seq(), next);
+        let options = FloorOptions { policy: self.policy.clone(), ..FloorOptions::default() };
+        self.floor = Floor::new(self.shop.clone(), options, books, Counters::default());
+        self.disk.as_mut().expect("on disk").ledger = Some(ledger);
+        self.observe(Observation::Started { anchor_us: self.now.0 });
+        for observation in self.unacked.clone() {
+            self.observe(observation);
+        }
     }
 
     /// Plays a story; its seconds count from 5 s after the start, when the scales have learned their noise.
@@ -303,6 +363,27 @@ impl Stage {
                 self.weigh();
             }
             self.observe(Observation::Tick);
+            self.capture();
+            if self.down > 0 {
+                self.down -= 1;
+                if self.down == 0 {
+                    self.start_again();
+                }
+            }
+        }
+    }
+
+    /// Upstream takes every charge that waits.
+    fn capture(&mut self) {
+        let waiting = |(charge, state): &(carryout::carts::Charge, ChargeState)| {
+            (*state == ChargeState::Queued).then_some(charge.charge_id)
+        };
+        let visits = self.floor.books().visits.values();
+        let due: Vec<ChargeId> = visits.flat_map(|visit| visit.charges.iter().filter_map(waiting)).collect();
+        let captures = self.captures;
+        for charge in due.into_iter().filter(|_| captures) {
+            let answer = ChargeAnswer { charge, state: ChargeState::Captured, reason: None };
+            self.observe(Observation::Charged(answer));
         }
     }
 
@@ -340,20 +421,34 @@ impl Stage {
 
     /// Puts an observation through the floor, carries its effects out, checks every invariant.
     pub fn observe(&mut self, observation: Observation) {
+        let event = matches!(observation, Observation::Tap(_) | Observation::Passage(_));
+        if event && !self.unacked.contains(&observation) {
+            self.unacked.push(observation.clone());
+        }
+        if self.down > 0 {
+            return;
+        }
+        let event = event.then(|| observation.clone());
         let stamped = Stamped { arrival: self.now, observation };
-        self.sent.push(stamped.clone());
+        if self.disk.is_none() {
+            self.sent.push(stamped.clone());
+        }
         let effects = self.floor.apply(stamped);
         let broken = self.floor.broken_invariants();
         assert!(broken.is_empty(), "at {:.1} s: {}", self.secs(), broken.join("; "));
+        if let Some(ledger) = self.disk.as_mut().and_then(|disk| disk.ledger.as_mut()) {
+            match ledger.commit(&effects.entries, &effects.outbox) {
+                Ok(_) => {}
+                Err(LedgerError::Stopped) => return self.kill(1),
+                Err(error) => panic!("at {:.1} s: {error}", self.secs()),
+            }
+        }
+        if let Some(event) = event {
+            self.unacked.retain(|known| *known != event);
+        }
         self.entries.extend(effects.entries);
         self.outbox.extend(effects.outbox.iter().cloned());
         let mut replies = Vec::new();
-        for row in effects.outbox {
-            if let (Outgoing::Charge { charge_id, .. }, true) = (row, self.captures) {
-                let answer = ChargeAnswer { charge: charge_id, state: ChargeState::Captured, reason: None };
-                replies.push((self.now, Observation::Charged(answer)));
-            }
-        }
         for effect in effects.now.into_iter().chain(effects.then) {
             match effect {
                 Effect::Weigh(request) => {

@@ -312,12 +312,15 @@ pub fn sample_snapshot(shop: &Shop, now: ShopTime) -> Snapshot {
     }
 }
 
+/// `last4`, `date` and `amount` of a search.
+pub type Asked = (Option<String>, Option<String>, Option<Cents>);
+
 /// A ledger in memory. Receipts can be changed while served.
 pub struct MemoryBooks {
     pub receipts: Mutex<Vec<Receipt>>,
     pub entries: Mutex<BTreeMap<VisitId, Vec<Entry>>>,
     /// The filters of the last search.
-    pub asked: Mutex<Option<(Option<String>, Option<String>, Option<Cents>)>>,
+    pub asked: Mutex<Option<Asked>>,
 }
 
 impl MemoryBooks {

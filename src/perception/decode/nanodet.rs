@@ -34,7 +34,9 @@ pub fn decode(
             let mut reach = edges.chunks_exact(bins).map(|logits| mean_bin(logits) * stride as f64);
             let mut next = || reach.next().expect("four edges");
             let (left, top, right, bottom) = (next(), next(), next(), next());
-            let (x, y) = ((cell % across * stride) as f64, (cell / across * stride) as f64);
+            // Distances count from the middle of the cell.
+            let middle = |cell: usize| (cell as f64 + 0.5) * stride as f64;
+            let (x, y) = (middle(cell % across), middle(cell / across));
             let found = Box2 { x: x - left, y: y - top, w: left + right, h: top + bottom, score: score.min(1.0) };
             if found.area().is_finite() && found.area() > 0.0 {
                 boxes.push(found);
@@ -71,7 +73,7 @@ mod tests {
         let found = decode(&[8], 1, 2, 4, (16, 8), &[edges.clone(), scores], 0.4).unwrap();
         assert_eq!(found.len(), 1);
         let Box2 { x, y, w, h, .. } = found[0];
-        for (name, value, expected) in [("x", x, 0.0), ("y", y, 0.0), ("w", w, 24.0), ("h", h, 12.0)] {
+        for (name, value, expected) in [("x", x, 4.0), ("y", y, 4.0), ("w", w, 24.0), ("h", h, 12.0)] {
             assert!((value - expected).abs() < 1e-6, "{name} is {value} instead of {expected}");
         }
         assert!(decode(&[8], 1, 2, 4, (16, 8), &[edges], 0.4).unwrap_err().to_string().contains("no output [2, 2]"));

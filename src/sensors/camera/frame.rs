@@ -119,6 +119,11 @@ impl Frame {
         &self.data[self.width * self.height..]
     }
 
+    /// All planes, one below the other.
+    pub fn planes(&self) -> &[u8] {
+        &self.data
+    }
+
     /// A fingerprint of the grey picture: equal for equal pictures, and different for any two of a living sensor.
     /// Every 13th pixel is enough: noise is everywhere.
     pub fn fingerprint(&self) -> u64 {

@@ -1,0 +1,208 @@
+//! `carryout check`: everything a shop is configured by, looked at before it opens; every problem at once.
+//!
+//! Config, secret files, shop files and models. It starts nothing, writes nothing and asks nobody.
+
+use crate::config::{CONFIG_FILE, Config};
+use crate::perception::locate;
+use crate::perception::manifest::Manifest;
+use crate::shop::problems::{Problem, Problems};
+use crate::shop::{CameraKind, Shop};
+use std::fmt::Write;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// Look at config, shop files and models; tell every problem at once.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct CheckArgs {
+    /// The config file [default: /etc/carryout/carryout.toml, unless --shop is given].
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Directory of shop.toml, planogram.csv and catalogue.csv, instead of the one the config names.
+    #[arg(long, value_name = "DIR")]
+    pub shop: Option<PathBuf>,
+}
+
+/// Prints the report; a failing exit code when a shop could not open with this.
+pub fn run(args: &CheckArgs) -> std::io::Result<ExitCode> {
+    let report = check(args);
+    std::io::Write::write_all(&mut std::io::stdout(), report.text.as_bytes())?;
+    Ok(if report.is_well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+pub struct Report {
+    pub text: String,
+    /// No errors; warnings perhaps.
+    pub is_well: bool,
+}
+
+pub fn check(args: &CheckArgs) -> Report {
+    let (mut text, mut problems) = (String::new(), Vec::new());
+    let config_file = match (&args.config, &args.shop) {
+        (Some(file), _) => Some(file.clone()),
+        (None, Some(_)) => None, // only the shop is asked about
+        (None, None) => Some(CONFIG_FILE.into()),
+    };
+    let mut config = None;
+    if let Some(file) = &config_file {
+        let (read, mut found) = Config::read_anyway(file);
+        let _ = writeln!(text, "config {}", file.display());
+        problems.append(&mut found);
+        problems.append(&mut secrets(&read));
+        config = Some(read);
+    }
+    let directory = match (&args.shop, &config) {
+        (Some(directory), _) => directory.clone(),
+        (None, Some(config)) => config.shop.directory.clone(),
+        (None, None) => PathBuf::from("."),
+    };
+    let _ = writeln!(text, "shop {}", directory.display());
+    let mut summary = Vec::new();
+    let mut shop = None;
+    match Shop::read(&directory) {
+        Ok((read, mut warnings)) => {
+            problems.append(&mut warnings);
+            summary.push(told(&read));
+            shop = Some(read);
+        }
+        Err(mut found) => problems.append(&mut found),
+    }
+    if let Some(config) = &config {
+        let pictures = shop.as_ref().is_some_and(has_pictures);
+        let (mut found, mut names) = models(&config.vision.model, pictures);
+        problems.append(&mut found);
+        summary.append(&mut names);
+        problems.extend(shop.as_ref().and_then(|shop| too_light(shop, config)));
+    }
+
+    let errors = problems.iter().filter(|problem| problem.is_error()).count();
+    for problem in &problems {
+        let _ = writeln!(text, "{} {problem}", if problem.is_error() { "error  " } else { "warning" });
+    }
+    for line in summary {
+        let _ = writeln!(text, "{line}");
+    }
+    let warnings = problems.len() - errors;
+    let _ = match (errors, warnings) {
+        (0, 0) => writeln!(text, "all is well"),
+        (0, n) => writeln!(text, "ready to open, with {}", counted(n, "warning")),
+        (n, 0) => writeln!(text, "not ready: {}", counted(n, "error")),
+        (n, w) => writeln!(text, "not ready: {}, {}", counted(n, "error"), counted(w, "warning")),
+    };
+    Report { text, is_well: errors == 0 }
+}
+
+fn counted(n: usize, thing: &str) -> String {
+    match (n, thing.strip_suffix('f')) {
+        (1, _) => format!("1 {thing}"),
+        (n, Some(stem)) => format!("{n} {stem}ves"),
+        (n, None) => format!("{n} {thing}s"),
+    }
+}
+
+/// "shop `corner`: 3 bays, 9 shelves, 72 plates, 2 gates, 1 camera, 24 products"
+fn told(shop: &Shop) -> String {
+    let layout = &shop.layout;
+    let plates = layout.shelves.values().map(|shelf| shelf.plates.len()).sum();
+    let counts = [
+        (layout.bays.len(), "bay"),
+        (layout.shelves.len(), "shelf"),
+        (plates, "plate"),
+        (layout.gates.len(), "gate"),
+        (layout.cameras.len(), "camera"),
+        (shop.catalogue.len(), "product"),
+    ];
+    format!("shop `{}`: {}", shop.id, counts.map(|(n, thing)| counted(n, thing)).join(", "))
+}
+
+fn has_pictures(shop: &Shop) -> bool {
+    shop.layout.cameras.values().any(|camera| camera.kind != CameraKind::People)
+}
+
+/// Files that hold secrets: there, not empty, and for our eyes only.
+fn secrets(config: &Config) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    for (key, path) in [
+        ("password_file of [mqtt]", &config.mqtt.password_file),
+        ("token_file of [web]", &config.web.token_file),
+        ("token_file of [upstream]", &config.upstream.token_file),
+    ] {
+        let Some(path) = path else { continue };
+        let mut found = Problems::of(file_name(path));
+        match std::fs::read_to_string(path) {
+            Err(error) => {
+                found.error(None, format!("cannot read {}, the {key}: {error}", path.display()));
+            }
+            Ok(text) if text.lines().next().is_none_or(|line| line.trim().is_empty()) => {
+                found
+                    .error(None, format!("{}, the {key}, is empty", path.display()))
+                    .try_this("write the secret into its first line");
+            }
+            Ok(_) => {
+                let mode = std::fs::metadata(path).map_or(0, |metadata| metadata.permissions().mode());
+                if mode & 0o007 != 0 {
+                    found
+                        .warning(None, format!("everybody may read {}, the {key}", path.display()))
+                        .try_this(format!("chmod o= {}", path.display()));
+                }
+            }
+        }
+        problems.append(&mut found.into_sorted());
+    }
+    problems
+}
+
+/// The detector's manifest and all others beside it: each names a model file that is there and has the sha256 it says.
+/// Without a camera that sends pictures nobody needs a detector, and a missing one is no problem.
+fn models(detector: &Path, needed: bool) -> (Vec<Problem>, Vec<String>) {
+    let (mut problems, mut names) = (Vec::new(), Vec::new());
+    let detector = locate::file(detector);
+    if !detector.exists() {
+        if needed {
+            let mut missing = Problems::of(file_name(&detector));
+            missing
+                .error(None, format!("no model manifest {}", detector.display()))
+                .try_this("name one in `model` of [vision], or declare the cameras kind = \"people\"");
+            problems = missing.into_sorted();
+        }
+        return (problems, names);
+    }
+    let directory = detector.parent().unwrap_or(Path::new("."));
+    let listed = std::fs::read_dir(directory).into_iter().flatten().flatten().map(|entry| entry.path());
+    let mut manifests: Vec<PathBuf> = listed.filter(|path| path.extension().is_some_and(|e| e == "toml")).collect();
+    if !manifests.contains(&detector) {
+        manifests.push(detector);
+    }
+    manifests.sort();
+    for path in manifests {
+        match Manifest::read(&path).and_then(|manifest| manifest.model_bytes().map(|_| manifest.name)) {
+            Ok(name) => names.push(format!("model `{name}`: {}", path.display())),
+            Err(error) => {
+                let mut found = Problems::of(file_name(&path));
+                found.error(None, error.to_string().replace('\n', " "));
+                problems.append(&mut found.into_sorted());
+            }
+        }
+    }
+    (problems, names)
+}
+
+/// The smallest step must stay under two thirds of the lightest product, or it leaves unseen.
+fn too_light(shop: &Shop, config: &Config) -> Option<Problem> {
+    let on_shelves = shop.planogram.iter().filter_map(|(_, _, id)| shop.catalogue.get(id));
+    let lightest = on_shelves.min_by(|a, b| a.weight_g.total_cmp(&b.weight_g))?;
+    if lightest.weight_g * 2.0 / 3.0 >= config.steps.step_g {
+        return None;
+    }
+    let mut problems = Problems::of("catalogue.csv");
+    let what = format!(
+        "{} weighs {} g, too little for `step_g` = {} of [steps]",
+        lightest.id, lightest.weight_g, config.steps.step_g
+    );
+    problems.warning(None, what).try_this("it may leave unseen: sell it in larger packs, or lower step_g");
+    problems.into_sorted().pop()
+}
+
+fn file_name(path: &Path) -> String {
+    path.file_name().map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into())
+}

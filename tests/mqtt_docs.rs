@@ -1,0 +1,105 @@
+//! The examples of docs/wire.md, read by the daemon itself.
+//!
+//! A block marked ```json NAME is what NAME says: a topic we listen to goes through its parser, what the daemon says is
+//! read into the type it is written from and must come out the same.
+
+#[path = "common/small_shop.rs"]
+mod small_shop;
+
+use carryout::base::ShopTime;
+use carryout::carts::{Cart, Charge, Receipt};
+use carryout::events::Decision;
+use carryout::floor::Snapshot;
+use carryout::sensors::publish;
+use carryout::sensors::topic::{self, Topic};
+use carryout::sync::SyncStatus;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+/// `(name, first line, text)` of every marked block.
+fn examples() -> Vec<(String, usize, String)> {
+    let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/wire.md")).expect("docs/wire.md");
+    let mut examples: Vec<(String, usize, String)> = Vec::new();
+    let mut open = false;
+    for (n, line) in text.lines().enumerate() {
+        match line.strip_prefix("```") {
+            Some("") => open = false,
+            Some(mark) => {
+                let name = mark.strip_prefix("json ").unwrap_or_else(|| panic!("line {}: which message?", n + 1));
+                examples.push((name.to_owned(), n + 1, String::new()));
+                open = true;
+            }
+            None if open => {
+                let (_, _, text) = examples.last_mut().expect("an open block");
+                text.push_str(line);
+                text.push('\n');
+            }
+            None => {}
+        }
+    }
+    examples
+}
+
+/// Through the type and back: the same keys and values.
+fn survives<T: Serialize + DeserializeOwned>(value: &Value) -> Result<(), String> {
+    let typed: T = serde_json::from_value(value.clone()).map_err(|error| error.to_string())?;
+    let back = serde_json::to_value(typed).map_err(|error| error.to_string())?;
+    if back == *value { Ok(()) } else { Err(format!("comes out as {back}")) }
+}
+
+fn same_keys(a: &Value, b: &Value) -> Result<(), String> {
+    let keys = |value: &Value| value.as_object().map(|map| map.keys().cloned().collect::<Vec<_>>());
+    if keys(a) == keys(b) { Ok(()) } else { Err(format!("keys differ from {b}")) }
+}
+
+#[test]
+fn every_example_of_the_wire_is_true() {
+    let (shop, arrival) = (small_shop::small_shop(), ShopTime(1_760_000_000_000_000));
+    let mut seen = BTreeMap::new();
+    for (name, line, text) in examples() {
+        let value: Value = serde_json::from_str(&text).unwrap_or_else(|error| panic!("line {line}, {name}: {error}"));
+        let kind = name.rsplit('/').next().unwrap_or_default();
+        let truth = match Topic::of(&name) {
+            Some(topic) => {
+                let read = topic::read(topic, false, text.as_bytes(), arrival, &shop);
+                let mut cbor = Vec::new();
+                ciborium::into_writer(&value, &mut cbor).expect("CBOR");
+                let marked = matches!(topic, Topic::Weights(_) | Topic::People(_));
+                let same = !marked || topic::read(topic, false, &cbor, arrival, &shop) == read;
+                read.map_err(|refusal| refusal.to_string()).and_then(|_| same.then_some(()).ok_or("not as CBOR".into()))
+            }
+            None => match kind {
+                "decision" => survives::<Decision>(&value),
+                "cart" => survives::<Cart>(&value),
+                "receipt" => survives::<Receipt>(&value),
+                "charge" => {
+                    // The wire adds whose money it is.
+                    let mut charge = value.clone();
+                    let map = charge.as_object_mut().expect("an object");
+                    let both = map.remove("shop").is_some() && map.remove("credential").is_some();
+                    survives::<Charge>(&charge).and_then(|()| both.then_some(()).ok_or("no shop or credential".into()))
+                }
+                "events" => {
+                    let event = carryout::events::CartEvent {
+                        id: value["id"].as_str().unwrap_or_default().into(),
+                        kind: value["type"].as_str().unwrap_or_default().into(),
+                        subject: value["subject"].as_str().map(str::to_owned),
+                        t: ShopTime(1_760_000_000_090_000),
+                        data: value["data"].clone(),
+                    };
+                    let said = publish::cloud_event(&shop.id, &event);
+                    if said == value { Ok(()) } else { Err(format!("the daemon would say {said}")) }
+                }
+                "status" => same_keys(&value, &publish::status_payload(&Snapshot::default(), &SyncStatus::default())),
+                _ => Err("nothing here knows this message".into()),
+            },
+        };
+        assert_eq!(truth, Ok(()), "docs/wire.md line {line}, {name}");
+        *seen.entry(kind.to_owned()).or_insert(0) += 1;
+    }
+    for kind in ["weights", "tap", "decision", "passage", "status", "people", "cart", "events", "receipt", "charge"] {
+        assert!(seen.contains_key(kind), "docs/wire.md has no example of {kind}");
+    }
+}

@@ -1,0 +1,138 @@
+//! `carryout check` as its user meets it: one report with everything in it, and an exit that scripts can trust.
+
+use carryout::commands::check::{CheckArgs, Report, check};
+use carryout::commands::import::{ImportArgs, ImportFrom, run as import};
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+fn root(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+/// A shop directory of one's own, to break.
+fn shop_in(at: &Path) -> PathBuf {
+    let to = at.join("shop");
+    fs::create_dir(&to).unwrap();
+    for name in ["shop.toml", "planogram.csv", "catalogue.csv"] {
+        fs::copy(root("config/demo-shop").join(name), to.join(name)).unwrap();
+    }
+    to
+}
+
+fn lines(report: &Report) -> Vec<&str> {
+    report.text.lines().filter(|line| !line.contains("install tzdata")).collect()
+}
+
+#[test]
+fn a_shop_that_is_well_is_counted() {
+    let report = check(&CheckArgs { config: None, shop: Some(root("config/demo-shop")) });
+    assert!(report.is_well);
+    let counted = "shop `corner`: 3 bays, 9 shelves, 102 plates, 1 gate, 2 cameras, 28 products";
+    assert!(lines(&report).contains(&counted), "{}", report.text);
+}
+
+#[test]
+fn config_shop_secrets_and_models_are_looked_at_together() {
+    let at = tempfile::tempdir().unwrap();
+    shop_in(at.path());
+    fs::create_dir(at.path().join("models")).unwrap();
+    for name in ["disc.toml", "disc.onnx"] {
+        fs::copy(root("models").join(name), at.path().join("models").join(name)).unwrap();
+    }
+    let config = at.path().join("carryout.toml");
+    let token = at.path().join("token");
+    fs::write(&config, "[web]\ntoken_file = \"token\"\n").unwrap();
+    fs::write(&token, "s3cret\n").unwrap();
+    fs::set_permissions(&token, fs::Permissions::from_mode(0o640)).unwrap();
+    let look = || check(&CheckArgs { config: Some(config.clone()), shop: None });
+
+    let report = look();
+    assert!(report.is_well, "{}", report.text);
+    assert!(report.text.contains("model `disc`: "), "{}", report.text);
+
+    fs::set_permissions(&token, fs::Permissions::from_mode(0o644)).unwrap();
+    let report = look();
+    assert!(report.is_well && report.text.contains("warning token: everybody may read "), "{}", report.text);
+
+    // Everything goes wrong on one day; all of it is in one report.
+    fs::write(&config, "[web]\ntoken_file = \"token\"\nlissten = 1\n[steps]\nstep_g = 100.0\n").unwrap();
+    fs::write(&token, "\n").unwrap();
+    fs::write(at.path().join("models/disc.onnx"), "another model").unwrap();
+    let planogram = at.path().join("shop/planogram.csv");
+    fs::write(&planogram, fs::read_to_string(&planogram).unwrap().replace("2-3,4-6", "2-3,4-60")).unwrap();
+    let report = look();
+    assert!(!report.is_well);
+    for wanted in [
+        "error   carryout.toml line 3: unknown key `lissten` in [web]; did you mean listen?",
+        "error   token: ",
+        "error   planogram.csv line 19: plate 4-60 is out of range; shelf 2-3 has plates 1 to 10",
+        "not ready: ",
+    ] {
+        assert!(report.text.lines().any(|line| line.starts_with(wanted)), "wanted {wanted}\nin {}", report.text);
+    }
+    assert!(!report.text.contains("s3cret"));
+}
+
+#[test]
+fn a_model_that_is_not_the_one_its_manifest_speaks_of() {
+    let at = tempfile::tempdir().unwrap();
+    shop_in(at.path());
+    fs::create_dir(at.path().join("models")).unwrap();
+    fs::copy(root("models/disc.toml"), at.path().join("models/disc.toml")).unwrap();
+    let config = at.path().join("carryout.toml");
+    fs::write(&config, "").unwrap();
+    let look = || check(&CheckArgs { config: Some(config.clone()), shop: None });
+    assert!(!look().is_well, "the .onnx file is missing: {}", look().text);
+    fs::write(at.path().join("models/disc.onnx"), "another model").unwrap();
+    let report = look();
+    assert!(!report.is_well && report.text.contains("its sha256 is "), "{}", report.text);
+
+    fs::write(&config, "[vision]\nmodel = \"none.toml\"\n").unwrap();
+    let report = look();
+    assert!(report.text.contains("error   none.toml: no model manifest none.toml; "), "{}", report.text);
+    // A shop whose cameras only send people needs no model.
+    let shop = at.path().join("shop/shop.toml");
+    let text = fs::read_to_string(&shop).unwrap();
+    let top = text.find("# On the ceiling").unwrap()..text.find("# Looks elsewhere").unwrap();
+    fs::write(&shop, text.replace(&text[top], "")).unwrap();
+    assert!(look().is_well, "{}", look().text);
+}
+
+#[test]
+fn a_step_larger_than_the_lightest_product_is_warned_of() {
+    let at = tempfile::tempdir().unwrap();
+    let config = at.path().join("carryout.toml");
+    fs::write(&config, "[steps]\nstep_g = 25.0\n").unwrap();
+    let report = check(&CheckArgs { config: Some(config), shop: Some(root("config/demo-shop")) });
+    let wanted = "warning catalogue.csv: 20006662 weighs 31 g, too little for `step_g` = 25 of [steps]; \
+                  it may leave unseen: sell it in larger packs, or lower step_g";
+    assert!(lines(&report).contains(&wanted), "{}", report.text);
+}
+
+#[test]
+fn an_import_never_overwrites_a_shop() {
+    let at = tempfile::tempdir().unwrap();
+    let to = shop_in(at.path());
+    let before = fs::read(to.join("shop.toml")).unwrap();
+    let args = |from: &Path, to: &Path| ImportArgs { from: ImportFrom::Nanostore { from: from.into(), to: to.into() } };
+    assert_eq!(import(&args(at.path(), &to)).unwrap(), ExitCode::FAILURE);
+    assert_eq!(fs::read(to.join("shop.toml")).unwrap(), before);
+    assert_eq!(import(&args(at.path(), &at.path().join("new"))).unwrap(), ExitCode::FAILURE, "nothing to import");
+    assert!(!at.path().join("new").exists());
+
+    fs::write(
+        at.path().join("geometry.csv"),
+        "kind,gondola,shelf,plate,x_m,y_m,z_m,rx_rad,ry_rad,rz_rad,dim_x_m,dim_y_m\n\
+         gondola,1,,,0,0,0,0,0,0,1,0.1\nshelf,1,1,,0,-0.4,1,0,0,0,1,0.4\nplate,1,1,1,0,0,0,0,0,0,0.5,0.4\n",
+    )
+    .unwrap();
+    fs::write(at.path().join("planogram.csv"), "gondola,shelf,plate,product\n1,1,1,X1\n").unwrap();
+    fs::write(at.path().join("products.csv"), "product,name,weight_g\nX1,Tape,36\n").unwrap();
+    let new = at.path().join("new");
+    assert_eq!(import(&args(at.path(), &new)).unwrap(), ExitCode::SUCCESS);
+    let report = check(&CheckArgs { config: None, shop: Some(new) });
+    assert!(report.is_well, "{}", report.text);
+    assert!(report.text.contains("shop `nanostore`: 1 bay, 1 shelf, 1 plate, 1 gate, 1 camera, 1 product"));
+}
