@@ -12,6 +12,7 @@ pub use crate::fusion::StepOptions;
 pub use crate::perception::VisionOptions;
 pub use crate::sensors::camera::CameraOptions;
 pub use crate::sensors::mqtt::MqttOptions;
+pub use crate::sync::SyncOptions as UpstreamOptions;
 
 use crate::shop::Problem;
 use crate::shop::read::read_text;
@@ -74,51 +75,6 @@ pub struct WebOptions {
 impl Default for WebOptions {
     fn default() -> Self {
         WebOptions { listen: SocketAddr::new(IpAddr::from([127, 0, 0, 1]), 8080), token_file: None }
-    }
-}
-
-#[derive(Clone, Debug, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct UpstreamOptions {
-    /// `https://pay.example/shop`; plain `http` only to this machine. Without it the outbox grows and nothing is sent.
-    pub url: Option<String>,
-    /// A file that holds the bearer token and nothing else. Without it requests carry none.
-    pub token_file: Option<PathBuf>,
-    /// An answer to a charge, refund, release or event later than this counts as none.
-    pub timeout_ms: u64,
-    /// As above for an authorisation. The floor itself waits 400 ms; an answer until then is still adopted or released.
-    pub authorise_timeout_ms: u64,
-    /// The first pause after a failure is drawn from 0 to this, and the range doubles with every further failure.
-    pub backoff_first_ms: u64,
-    /// Up to this.
-    pub backoff_max_ms: u64,
-    /// How long after a clear refusal (a 4xx that is no decline) the same thing is tried again; the page shows it.
-    pub refused_retry_s: u64,
-    /// When a declined charge is tried again, counted from each decline; after the last it is written off.
-    pub decline_retries_s: Vec<u64>,
-    /// A row older than this is asked for before it is sent: upstream may have forgotten its key.
-    pub ask_after_h: u64,
-    /// Events in one request.
-    pub events_per_batch: usize,
-    /// Visits served at the same time.
-    pub parallel: usize,
-}
-
-impl Default for UpstreamOptions {
-    fn default() -> Self {
-        UpstreamOptions {
-            url: None,
-            token_file: None,
-            timeout_ms: 10_000,
-            authorise_timeout_ms: 5_000,
-            backoff_first_ms: 500,
-            backoff_max_ms: 60_000,
-            refused_retry_s: 3_600,
-            decline_retries_s: vec![3_600, 6 * 3_600, 24 * 3_600],
-            ask_after_h: 20,
-            events_per_batch: 100,
-            parallel: 4,
-        }
     }
 }
 

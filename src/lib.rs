@@ -3,6 +3,7 @@
 pub mod base; //       units, ids, geometry, time, limits
 pub mod carts; //      what a visit holds and costs: cart, prices, tax, receipt, charge
 pub mod commands;
+pub mod supervise; //  start, watch and stop; the service manager
 pub mod config; //     the config file's shape
 pub mod events; //     observation in, entry and effect out: the closed vocabulary
 pub mod floor; //      the one owner of live state; apply(observation) -> effects

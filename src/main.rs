@@ -1,3 +1,90 @@
 //! Parse arguments, set up logging, dispatch, exit codes. Everything else is in the library.
 
-fn main() {}
+use carryout::commands::{check, export, import, replay, run, score, simulate, verify};
+use clap::{Parser, Subcommand};
+use std::error::Error;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Autonomous checkout for one shop: carry it out, don't check it out.
+#[derive(Parser)]
+#[command(version, about, disable_help_subcommand = true)]
+struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+    /// Logs as JSON, one object a line.
+    #[arg(long, global = true)]
+    log_json: bool,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    Run(run::RunArgs),
+    Check(check::CheckArgs),
+    /// Look through a ledger: does everything add up?
+    Verify {
+        #[arg(long, value_name = "DIR", default_value = "/var/lib/carryout")]
+        state: PathBuf,
+    },
+    Replay(replay::ReplayArgs),
+    /// Write down what the ledger holds.
+    Export(export::ExportArgs),
+    /// Turn other people's shop descriptions into shop files.
+    Import(import::ImportArgs),
+    /// Play people and shelves, into a recording or over a broker.
+    Simulate(simulate::SimulateArgs),
+    /// Compare receipts with the truth.
+    Score(score::ScoreArgs),
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    log(cli.log_json);
+    match dispatch(cli.verb) {
+        Ok(code) => code,
+        Err(error) => {
+            tracing::error!(%error, "carryout ended");
+            eprintln!("carryout: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn dispatch(verb: Verb) -> Result<ExitCode, Box<dyn Error + Send + Sync>> {
+    Ok(match verb {
+        Verb::Run(args) => run::run(&args)?,
+        Verb::Check(args) => check::run(&args)?,
+        Verb::Verify { state } => match verify::verify(&state) {
+            Ok(told) => {
+                print!("{told}");
+                ExitCode::SUCCESS
+            }
+            Err(told) => {
+                eprint!("{told}");
+                ExitCode::FAILURE
+            }
+        },
+        Verb::Replay(args) => replay::run(&args)?,
+        Verb::Export(args) => {
+            export::run(&args)?;
+            ExitCode::SUCCESS
+        }
+        Verb::Import(args) => import::run(&args)?,
+        Verb::Simulate(args) => {
+            simulate::run(&args)?;
+            ExitCode::SUCCESS
+        }
+        Verb::Score(args) => {
+            score::run(&args)?;
+            ExitCode::SUCCESS
+        }
+    })
+}
+
+/// Logs go to standard error: a diary for the journal, `CARRYOUT_LOG` says how much of it (default: info).
+fn log(json: bool) {
+    let filter = tracing_subscriber::EnvFilter::try_from_env("CARRYOUT_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    if json { builder.json().init() } else { builder.with_target(false).init() }
+}

@@ -51,7 +51,7 @@ pub async fn watch_progress(ticks: Arc<AtomicU64>, batches: mpsc::Sender<Batch>,
 /// Whether the ledger's writer gets through its queue within `within`.
 async fn ping(batches: &mpsc::Sender<Batch>, within: Duration) -> bool {
     let (answer, answered) = oneshot::channel();
-    let ack = Ack::new(move || drop(answer.send(())));
+    let ack = Ack::new(move || { let _ = answer.send(()); });
     let through = async { batches.send(Batch::ping(ack)).await.is_ok() && answered.await.is_ok() };
     tokio::time::timeout(within, through).await.unwrap_or(false)
 }

@@ -2,7 +2,7 @@
 
 use carryout::base::ShopTime;
 use carryout::events::PlateSamples;
-use carryout::fusion::measure::{Batch, Cells, Deed, Dice, START};
+use carryout::fusion::cells::{Batch, Cells, Deed, Dice, START};
 use carryout::fusion::{Fault, ShelfScale, Step, StepEvent, StepOptions};
 
 const PLATES: usize = 12;
@@ -417,4 +417,51 @@ fn a_long_message_is_judged_like_many_short_ones() {
     let deeds = vec![Deed::hand(&mut dice, 5.0, -150.0, 3, 2), Deed::hand(&mut dice, 12.0, -80.0, 8, 1)];
     let mut cells = Cells::new(PLATES, 8).at_rate(16_667, 600).with(deeds);
     check("10 s a message", &play(&mut cells, &mut shelf(), 22.0), &[(5.0, -150.0, 3), (12.0, -80.0, 9)]);
+}
+
+#[test]
+fn whatever_a_device_sends_the_shelf_goes_on() {
+    for seed in 0..20 {
+        let mut dice = Dice(seed);
+        let mut scale = ShelfScale::new(4, StepOptions::default());
+        let mut t0 = START;
+        for _ in 0..400 {
+            let dt_us = [16_667, 16_667, 16_667, 0, -5, 100_000, 1_000_000, i64::MAX][(dice.draw() % 8) as usize];
+            let jump_us = [200_000, 200_000, 0, -300_000, 5_000_000, -60_000_000, 3_600_000_000];
+            t0 = ShopTime(t0.0 + jump_us[(dice.draw() % 7) as usize]);
+            let rows: Vec<PlateSamples> = (0..dice.draw() % 6)
+                .map(|_| {
+                    let samples = dice.draw() % 30;
+                    let plate = (dice.draw() % 7) as u16;
+                    let odd = [Some(0.0), None, Some(f32::NAN), Some(1e30), Some(-5e4), Some(3_000.0)];
+                    let mut sample = || match dice.draw() % 12 {
+                        i @ 0..6 => odd[i as usize],
+                        _ => Some(dice.within(900.0, 1_100.0) as f32),
+                    };
+                    PlateSamples { plate, grams: (0..samples).map(|_| sample()).collect() }
+                })
+                .collect();
+            scale.feed(t0, dt_us, &rows);
+            scale.tick(t0.plus_ms(500));
+            scale.faults();
+        }
+        assert!(scale.bad_samples() > 0);
+        // A good device after all that is believed again, as a fresh shelf believes it.
+        let mut good = Cells::new(4, seed).with(vec![Deed::hand(&mut dice, 40.0, -300.0, 2, 1)]);
+        let later_us = t0.0 - START.0 + 100_000_000;
+        let mut fresh = ShelfScale::new(4, StepOptions::default());
+        let (mut said, mut said_fresh) = (Said::default(), Said::default());
+        for _ in 0..300 {
+            let (t, dt_us, rows) = good.batch();
+            let batch = (ShopTime(t.0 + later_us), dt_us, rows);
+            feed(&mut scale, &batch, &mut said);
+            feed(&mut fresh, &batch, &mut said_fresh);
+        }
+        let (steps, want) = (said.settled(), said_fresh.settled());
+        assert_eq!(want.len(), 1, "seed {seed}: {}", told(&want));
+        let told_too = steps.last().is_some_and(|step| {
+            (step.delta_g - want[0].delta_g).abs() < 8.0 && (step.begin.0 - want[0].begin.0).abs() < 300_000
+        });
+        assert!(told_too && !scale.is_ringing(), "seed {seed}: {}, not {}", told(&steps), told(&want));
+    }
 }

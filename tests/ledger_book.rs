@@ -5,7 +5,7 @@ mod ledger_support;
 use carryout::base::*;
 use carryout::carts::*;
 use carryout::events::*;
-use carryout::ledger::{Ledger, LedgerError, Reader, ReceiptFilter, file_in, verify};
+use carryout::ledger::{Ledger, LedgerError, MIGRATIONS, Reader, ReceiptFilter, file_in, verify};
 use ledger_support::*;
 use rusqlite::Connection;
 
@@ -248,6 +248,29 @@ fn whereabouts_go_by_themselves_after_an_hour() {
 }
 
 #[test]
+fn a_tap_that_opened_nothing_is_forgotten_after_a_day_unless_it_pays_after_all() {
+    let (state, mut ledger) = with_morning();
+    let day = 24 * 3600;
+    // Her tap is declined, then staff let it pay for the visit she began by walking in.
+    ledger.commit(&is_declined(300, "eve"), &[]).unwrap();
+    let bound = Fact::PayerBound { tap_id: Some(tap("eve")), hold: None, offline: false };
+    ledger.commit(&[entry(310, "eve", bound)], &[]).unwrap();
+    let kept = |ledger: &Ledger| -> Vec<i64> {
+        let lone = |e: &Entry| matches!(e.fact, Fact::Decided { open: false, .. }) && e.subject.is_some();
+        ledger.entries(1).map(|e| e.unwrap().1).filter(lone).map(|e| e.t.since(MORNING) / 1_000_000).collect()
+    };
+    assert_eq!(kept(&ledger), [12, 300]);
+    ledger.commit(&[levels(310 + day, "3/2", &[1.0])], &[]).unwrap();
+    assert_eq!(kept(&ledger), [300], "cem's is gone, eve's pays");
+    let reader = Reader::open(&state.file()).unwrap();
+    assert_eq!(reader.credential_of(visit("eve")).unwrap(), Some(card("eve")));
+    assert_eq!(audit(&state), Vec::<String>::new());
+    ledger.commit(&[entry(311 + day, "eve", Fact::Erased { why: "asked".into() })], &[]).unwrap();
+    assert_eq!(kept(&ledger), Vec::<i64>::new(), "erasing the visit forgets its tap");
+    assert_eq!(audit(&state), Vec::<String>::new());
+}
+
+#[test]
 fn a_changed_byte_anywhere_is_found() {
     for (story, change, finding) in [
         (
@@ -331,4 +354,26 @@ fn the_command_speaks_plainly() {
     Connection::open(file_in(state.0.path())).unwrap().execute("DELETE FROM outbox WHERE what = 'charge'", []).unwrap();
     let said = carryout::commands::verify::verify(state.0.path()).unwrap_err();
     assert!(said.contains("nobody will send it") && said.contains("does not add up"), "{said}");
+}
+
+/// A v1 file is opened as any start would: migrated, added up, gone on with.
+#[test]
+fn a_ledger_of_version_1_goes_on() {
+    let state = State::new();
+    let db = Connection::open(state.file()).unwrap();
+    db.execute_batch(MIGRATIONS[0]).unwrap();
+    db.execute_batch(include_str!("ledger_v1.sql")).unwrap();
+    db.pragma_update(None, "user_version", 1).unwrap();
+    drop(db);
+    let mut ledger = state.open();
+    assert_eq!(audit(&state), Vec::<String>::new());
+    let facts = |ledger: &Ledger| ledger.entries(1).map(|e| e.unwrap().1.fact).collect::<Vec<_>>();
+    let said: Vec<Fact> = a_morning().into_iter().flat_map(|step| step.entries).map(|entry| entry.fact).collect();
+    assert_eq!(facts(&ledger), said);
+    let reader = Reader::open(&state.file()).unwrap();
+    assert_eq!(reader.credential_of(visit("dana")).unwrap(), Some(card("dana")), "what was locked then opens now");
+    ledger.commit(&taps_in(300, "eve"), &[]).unwrap();
+    let (entries, outbox) = leaves(360, "eve", 3, 250);
+    ledger.commit(&entries, &outbox).unwrap();
+    assert_eq!(audit(&state), Vec::<String>::new());
 }

@@ -113,7 +113,7 @@ fn is_word(c: char) -> bool {
 /// Cuts a `//` comment off, unless it is inside a text such as an address.
 fn without_comment(line: &str) -> &str {
     match line.find("//") {
-        Some(at) if line[..at].matches('"').count() % 2 == 0 => &line[..at],
+        Some(at) if line[..at].matches('"').count().is_multiple_of(2) => &line[..at],
         _ => line,
     }
 }
@@ -189,7 +189,7 @@ fn faults(source: &Source) -> Vec<String> {
     for (library, homes) in ADAPTERS {
         let home =
             |home: &&str| home.strip_suffix('*').map_or(*home == source.path, |dir| source.path.starts_with(dir));
-        if !homes.iter().any(|h| home(&h)) && !source.is_test() {
+        if !homes.iter().any(home) && !source.is_test() {
             for line in source.lines_with(&format!("{library}::")) {
                 fault(line, format!("`{library}` outside its adapter ({})", homes.join(", ")));
             }

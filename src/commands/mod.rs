@@ -2,8 +2,10 @@
 
 pub mod check;
 pub mod demo;
+pub mod export;
 pub mod fast;
 pub mod import;
+pub mod replay;
 pub mod run;
 pub mod score;
 pub mod simulate;

@@ -10,10 +10,12 @@
 //! | `published` | the same question, answered as the published detector did (the yardstick) |
 //! | `interaction` | where on the shelf it was, and how far a body was from there |
 //! | `nearest` | who took what, by the published rule (the yardstick) |
+//! | `cells` | what load cells do, generated |
 //! | `measure` | how good the detectors are on generated plates |
 //!
 //! Nothing here reads a clock or draws a number; the same readings give the same bytes on any machine.
 
+pub mod cells;
 pub mod interaction;
 pub mod measure;
 pub mod nearest;
@@ -77,14 +79,14 @@ pub enum DetectorKind {
 /// A shelf's detector: one vocabulary, two methods.
 #[derive(Clone, Debug)]
 pub enum Scale {
-    Steps(ShelfScale),
+    Steps(Box<ShelfScale>),
     Published(Box<PublishedScale>),
 }
 
 impl Scale {
     pub fn new(kind: DetectorKind, plates: usize, options: StepOptions) -> Scale {
         match kind {
-            DetectorKind::Steps => Scale::Steps(ShelfScale::new(plates, options)),
+            DetectorKind::Steps => Scale::Steps(Box::new(ShelfScale::new(plates, options))),
             DetectorKind::Published => Scale::Published(Box::new(PublishedScale::new(plates))),
         }
     }

@@ -12,7 +12,7 @@
 //! The planogram update (what was put back now stands on those plates) is the floor's: `Interaction::stock` carries it.
 
 use super::interaction::event_plates;
-use crate::base::{PlateNo, Probability, ProductId};
+use crate::base::{BodyId, PlateNo, Probability, ProductId};
 use crate::events::{Actor, Guess, Interaction, WeighRequest, Weighed};
 use crate::shop::Catalogue;
 
@@ -159,14 +159,16 @@ impl NearestAttributor {
         }
         pairs.sort_by(|a, b| a.0.total_cmp(&b.0).then_with(|| a.1.cmp(b.1)).then(a.2.cmp(&b.2)));
         pairs.truncate(self.alternatives);
-        let scores: Vec<f64> = pairs.iter().map(|(off_g, ..)| -(off_g / (2.0 * self.sigma_g)).powi(2)).collect();
+        // Both weights are uncertain, so their difference has twice the variance of one.
+        let unlikely = |off_g: f64| off_g * off_g / (4.0 * self.sigma_g * self.sigma_g);
+        let scores: Vec<f64> = pairs.iter().map(|(off_g, ..)| -unlikely(*off_g)).collect();
         let answers = pairs.iter().map(|(_, product, n)| (Some(actor.body), Some((*product).clone()), -*n));
         or_unknown(weighted(answers, &scores), Some(actor.body), -1)
     }
 }
 
-type Answer = (Option<crate::base::BodyId>, Option<ProductId>, i64);
-type Alternative = (Option<crate::base::BodyId>, Option<ProductId>, i64, Probability);
+type Answer = (Option<BodyId>, Option<ProductId>, i64);
+type Alternative = (Option<BodyId>, Option<ProductId>, i64, Probability);
 
 /// How many units of a product make a change, at least one.
 fn units(delta_g: f64, weight_g: f64) -> i64 {
@@ -188,7 +190,7 @@ fn weighted(answers: impl Iterator<Item = Answer>, scores: &[f64]) -> Vec<Altern
 }
 
 /// The rule always answers: with no candidate at all, an unknown product of the nearest body.
-fn or_unknown(mut alternatives: Vec<Alternative>, body: Option<crate::base::BodyId>, count: i64) -> Vec<Alternative> {
+fn or_unknown(mut alternatives: Vec<Alternative>, body: Option<BodyId>, count: i64) -> Vec<Alternative> {
     if alternatives.is_empty() {
         alternatives.push((body, None, count, Probability::CERTAIN));
     }

@@ -18,6 +18,9 @@ const HOLE_US: i64 = 200_000;
 /// A flickering cell does not repeat itself so often by chance.
 const FROZEN_SAMPLES: u32 = 20;
 
+/// More noise than this is never learned, grams: twice the noisiest plate that was measured. Beyond, something is wrong.
+const NOISIEST_G: f64 = 20.0;
+
 /// How fast noise is learned, seconds.
 const NOISE_S: f64 = 10.0;
 
@@ -112,6 +115,7 @@ impl Plate {
     }
 
     /// Forgets the readings, keeps the level: a device began a new line of time, or another rate.
+    /// What changed meanwhile shows against the level.
     pub fn restart(&mut self, bin_us: i64) {
         self.bin_us = bin_us;
         self.ring = vec![f32::NAN; BINS];
@@ -121,10 +125,7 @@ impl Plate {
         self.sum_g = 0.0;
         self.moving = None;
         self.next_us = None;
-    }
-
-    pub fn bin_us(&self) -> i64 {
-        self.bin_us
+        self.level_since = i64::MIN;
     }
 
     pub fn feed(&mut self, t0_us: i64, dt_us: i64, grams: &[Option<f32>], options: &StepOptions) {
@@ -202,7 +203,7 @@ impl Plate {
         // Clipped, so that a passing shake does not pass for noise; a lasting one still raises it.
         let share = self.bin_us as f64 * 1e-6 / NOISE_S;
         self.deviation_g += share.min(0.5) * (off.min(4.0 * self.sigma_g + 0.5) - self.deviation_g);
-        self.sigma_g = (1.2533 * self.deviation_g).max(0.15); // mean deviation of a normal is 0.798 sigma
+        self.sigma_g = (1.2533 * self.deviation_g).clamp(0.15, NOISIEST_G); // mean deviation of a normal is 0.798 sigma
     }
 
     /// Value of a bin, if it was read and is still remembered.
@@ -270,7 +271,8 @@ impl Plate {
     /// The first level, or the one after a movement: the mean of a window of `bins`.
     pub fn settle(&mut self, window: Window, bins: i64) {
         // A plate that became noisy would otherwise open a movement with every bin.
-        self.sigma_g = if self.level.is_none() { window.std_g.max(0.3) } else { self.sigma_g.max(0.5 * window.std_g) };
+        let noise_g = if self.level.is_none() { window.std_g } else { self.sigma_g.max(0.5 * window.std_g) };
+        self.sigma_g = noise_g.clamp(0.3, NOISIEST_G);
         self.deviation_g = self.sigma_g / 1.2533;
         self.level = Some(window.mean_g);
         self.level_since = self.last.map_or(i64::MIN, |last| last - bins + 1);

@@ -101,7 +101,13 @@ impl Ledger {
             params![seq, prev, kind, entry.t.0, entry.visit.map(|v| v.to_string()), body, commitment, hash],
         )?;
         if let Some((key_id, sealed)) = sealed {
-            let expires = matches!(entry.fact, Fact::Whereabouts).then(|| (entry.t + super::WHEREABOUTS_KEPT).0);
+            let kept = match (&entry.fact, entry.visit) {
+                (Fact::Whereabouts, _) => Some(super::WHEREABOUTS_KEPT),
+                // Until it turns out to pay for a visit after all.
+                (_, None) => Some(super::LONE_TAP_KEPT),
+                _ => None,
+            };
+            let expires = kept.map(|kept| (entry.t + kept).0);
             self.write(
                 "INSERT INTO subject_data (seq, key_id, salt, ciphertext, expires_us) VALUES (?1, ?2, ?3, ?4, ?5)",
                 params![seq, key_id, sealed.salt, sealed.ciphertext, expires],
@@ -126,13 +132,15 @@ impl Ledger {
         Ok(key)
     }
 
-    /// Once a minute of shop time: whereabouts that are too old go.
+    /// Once a minute of shop time: whereabouts and lone taps' credentials that are too old go, keys that open nothing too.
     fn sweep(&mut self) -> Result<(), LedgerError> {
         const SWEEP_EVERY_US: i64 = 60_000_000;
         let now = self.head.t;
         if now.since(self.swept) >= SWEEP_EVERY_US {
             self.swept = now;
-            self.write("DELETE FROM subject_data WHERE expires_us < ?1", params![now.0])?;
+            if self.write("DELETE FROM subject_data WHERE expires_us < ?1", params![now.0])? > 0 {
+                self.write("DELETE FROM visit_keys WHERE key_id NOT IN (SELECT key_id FROM subject_data)", [])?;
+            }
         }
         Ok(())
     }

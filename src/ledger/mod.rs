@@ -48,6 +48,9 @@ pub fn file_in(state: &Path) -> PathBuf {
 /// Whereabouts are personal and of use for a restart only: after an hour they are deleted.
 pub const WHEREABOUTS_KEPT: Duration = Duration::from_secs(3600);
 
+/// The credential of a tap that opened no visit is of use while the same tap may come again.
+pub const LONE_TAP_KEPT: Duration = Duration::from_secs(24 * 3600);
+
 /// The end of the journal: what the next entry hangs from.
 #[derive(Clone, Copy, Debug)]
 struct Head {

@@ -132,6 +132,10 @@ impl Ledger {
         let visit = visit.to_string();
         self.write("UPDATE taps SET visit = ?2 WHERE tap_id = ?1", params![tap_id.as_str(), visit])?;
         self.write(
+            "UPDATE subject_data SET expires_us = NULL WHERE seq = (SELECT seq FROM taps WHERE tap_id = ?1)",
+            [tap_id.as_str()],
+        )?;
+        self.write(
             "UPDATE visits SET payer_seq = (SELECT seq FROM taps WHERE tap_id = ?2) WHERE visit = ?1 AND payer_seq IS NULL",
             params![visit, tap_id.as_str()],
         )?;

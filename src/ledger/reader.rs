@@ -86,6 +86,19 @@ impl Reader {
         Ok(found)
     }
 
+    /// Receipts a human has to decide, oldest first, at most `limit`.
+    pub fn undecided(&self, limit: usize) -> Result<Vec<Receipt>, LedgerError> {
+        let deed = "looking for receipts to decide";
+        let sql = "SELECT seq, visit FROM receipts WHERE status IN ('being_checked', 'contested') ORDER BY date_us LIMIT ?1";
+        let mut query = self.db.prepare_cached(sql).doing(deed)?;
+        let mut rows = query.query(params![limit as i64]).doing(deed)?;
+        let mut found = Vec::new();
+        while let Some(row) = rows.next().doing(deed)? {
+            found.push(self.receipt_at(row.get(0).doing(deed)?, &row.get::<_, String>(1).doing(deed)?)?);
+        }
+        Ok(found)
+    }
+
     pub fn receipt(&self, id: ReceiptId) -> Result<Option<Receipt>, LedgerError> {
         self.receipt_where("receipt_id", &id.to_string())
     }

@@ -1,14 +1,14 @@
 //! The auditor: reads a ledger from end to end and says in plain sentences what does not add up.
 //!
 //! Checked: the file itself (SQLite), the hash chain, every personal part against its commitment (a missing one needs an
-//! `Erased` entry, or be whereabouts of more than an hour ago), the books against a fold of the journal, every open
+//! `Erased` entry, or be past its time: whereabouts an hour, a tap that opened no visit a day), the books against a fold of the journal, every open
 //! demand against the outbox, receipt numbers for gaps, and for every visit: charged less refunded comes to the total of
 //! its latest final receipt. The chain cannot tell that its newest entries were cut off: the report's `head` is to be
 //! compared with one noted elsewhere.
 
 use super::chain::{self, Hash};
 use super::error::{Doing, LedgerError};
-use super::{Reader, WHEREABOUTS_KEPT, entries, word};
+use super::{LONE_TAP_KEPT, Reader, WHEREABOUTS_KEPT, entries, word};
 use crate::base::{Cents, ChargeId, RefundId, ShopTime, TapId, VisitId};
 use crate::carts::{ChargeState, ReceiptStatus};
 use crate::events::{Fact, Outcome};
@@ -103,7 +103,8 @@ struct Missing {
     seq: u64,
     visit: Option<VisitId>,
     tap: Option<TapId>,
-    whereabouts_of: Option<ShopTime>,
+    t: ShopTime,
+    whereabouts: bool,
 }
 
 fn the_journal(db: &Connection, report: &mut Report) -> Result<Books, LedgerError> {
@@ -147,16 +148,17 @@ fn the_journal(db: &Connection, report: &mut Report) -> Result<Books, LedgerErro
                 seq,
                 visit,
                 tap: tap_of(&fact),
-                whereabouts_of: matches!(fact, Fact::Whereabouts).then_some(line.t),
+                t: line.t,
+                whereabouts: matches!(fact, Fact::Whereabouts),
             }),
             Err(what) => report.find(format!("entry {seq} ({}): {what}", line.kind)),
         }
         fold(&mut books, &mut taps, seq, visit, fact, report);
     }
-    for Missing { seq, visit, tap, whereabouts_of } in missing {
+    for Missing { seq, visit, tap, t, whereabouts } in missing {
         let visit = visit.or_else(|| tap.and_then(|tap| taps.get(&tap).copied()));
         let erased = visit.and_then(|visit| books.visits.get(&visit)?.erased).is_some_and(|at| at > seq);
-        let expired = whereabouts_of.is_some_and(|t| t + WHEREABOUTS_KEPT < last_t);
+        let expired = (whereabouts && t + WHEREABOUTS_KEPT < last_t) || (visit.is_none() && t + LONE_TAP_KEPT < last_t);
         if !erased && !expired {
             report.find(format!("the personal part of entry {seq} is gone and no entry says that it was erased"));
         }

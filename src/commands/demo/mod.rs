@@ -30,6 +30,7 @@ const STARTS: Duration = Duration::from_secs(60);
 /// After the end, receipts and charges still on their way get this long.
 const LAST_WORDS: Duration = Duration::from_secs(20);
 
+/// Show a whole shop on this machine: broker, shoppers, daemon, upstream.
 #[derive(Clone, Debug, clap::Args)]
 pub struct DemoArgs {
     /// Stop by itself after this long (60s, 2m) and compare receipts with the truth

@@ -52,7 +52,8 @@ CREATE TABLE subject_data (
     salt       BLOB NOT NULL CHECK (length(salt) = 16),
     -- ChaCha20-Poly1305 of the part as JSON; the entry's seq and kind are authenticated with it.
     ciphertext BLOB NOT NULL,
-    -- Whereabouts go by themselves after an hour; NULL stays until the visit is erased.
+    -- Whereabouts go by themselves after an hour, the credential of a tap that opened no visit after a day; NULL stays
+    -- until the visit is erased.
     expires_us INTEGER
 ) STRICT;
 
