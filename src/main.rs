@@ -1,6 +1,6 @@
 //! Parse arguments, set up logging, dispatch, exit codes. Everything else is in the library.
 
-use carryout::commands::{check, export, import, replay, run, score, simulate, verify};
+use carryout::commands::{check, demo, export, import, replay, run, score, simulate, verify};
 use clap::{Parser, Subcommand};
 use std::error::Error;
 use std::path::PathBuf;
@@ -33,6 +33,7 @@ enum Verb {
     Import(import::ImportArgs),
     /// Play people and shelves, into a recording or over a broker.
     Simulate(simulate::SimulateArgs),
+    Demo(demo::DemoArgs),
     /// Compare receipts with the truth.
     Score(score::ScoreArgs),
 }
@@ -71,14 +72,22 @@ fn dispatch(verb: Verb) -> Result<ExitCode, Box<dyn Error + Send + Sync>> {
         }
         Verb::Import(args) => import::run(&args)?,
         Verb::Simulate(args) => {
-            simulate::run(&args)?;
+            print!("{}", runtime()?.block_on(simulate::simulate(&args))?);
+            ExitCode::SUCCESS
+        }
+        Verb::Demo(args) => {
+            println!("{}", runtime()?.block_on(demo::demo(&args))?);
             ExitCode::SUCCESS
         }
         Verb::Score(args) => {
-            score::run(&args)?;
+            print!("{}", score::score(&args)?);
             ExitCode::SUCCESS
         }
     })
+}
+
+fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()
 }
 
 /// Logs go to standard error: a diary for the journal, `CARRYOUT_LOG` says how much of it (default: info).
