@@ -31,7 +31,8 @@ fn notify(states: &[NotifyState]) {
 /// Tells systemd's watchdog that we are alive, for as long as we are. Missed proofs are logged; systemd acts on them.
 pub async fn watch_progress(ticks: Arc<AtomicU64>, batches: mpsc::Sender<Batch>, mut shutdown: watch::Receiver<bool>) {
     let mut usec = 0;
-    let every = if sd_notify::watchdog_enabled(false, &mut usec) { Duration::from_micros(usec / 3) } else { CHECK_EVERY };
+    let every =
+        if sd_notify::watchdog_enabled(false, &mut usec) { Duration::from_micros(usec / 3) } else { CHECK_EVERY };
     let mut seen = ticks.load(Ordering::Acquire);
     loop {
         tokio::select! {
@@ -51,7 +52,9 @@ pub async fn watch_progress(ticks: Arc<AtomicU64>, batches: mpsc::Sender<Batch>,
 /// Whether the ledger's writer gets through its queue within `within`.
 async fn ping(batches: &mpsc::Sender<Batch>, within: Duration) -> bool {
     let (answer, answered) = oneshot::channel();
-    let ack = Ack::new(move || { let _ = answer.send(()); });
+    let ack = Ack::new(move || {
+        let _ = answer.send(());
+    });
     let through = async { batches.send(Batch::ping(ack)).await.is_ok() && answered.await.is_ok() };
     tokio::time::timeout(within, through).await.unwrap_or(false)
 }

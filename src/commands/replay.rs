@@ -59,7 +59,9 @@ pub fn run(args: &ReplayArgs) -> Result<ExitCode, Failure> {
         }
     };
     let policy: RecordedPolicy = match File::open(dir.join(POLICY)) {
-        Ok(file) => serde_json::from_reader(file).map_err(|e| format!("reading {}: {e}", dir.join(POLICY).display()))?,
+        Ok(file) => {
+            serde_json::from_reader(file).map_err(|e| format!("reading {}: {e}", dir.join(POLICY).display()))?
+        }
         Err(error) if error.kind() == ErrorKind::NotFound => RecordedPolicy::default(),
         Err(error) => return Err(error.into()),
     };
@@ -137,7 +139,11 @@ pub fn replay(
             };
             if first(recorded) != first(&mine) {
                 let (batch, model) = (recorded.batch, &recorded.model);
-                differ.push(format!("batch {batch}: {model} said {:?}, asked again {:?}", first(recorded), first(&mine)));
+                differ.push(format!(
+                    "batch {batch}: {model} said {:?}, asked again {:?}",
+                    first(recorded),
+                    first(&mine)
+                ));
             }
         }
         let effects = floor.apply(stamped);

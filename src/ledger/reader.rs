@@ -89,7 +89,8 @@ impl Reader {
     /// Receipts a human has to decide, oldest first, at most `limit`.
     pub fn undecided(&self, limit: usize) -> Result<Vec<Receipt>, LedgerError> {
         let deed = "looking for receipts to decide";
-        let sql = "SELECT seq, visit FROM receipts WHERE status IN ('being_checked', 'contested') ORDER BY date_us LIMIT ?1";
+        let sql =
+            "SELECT seq, visit FROM receipts WHERE status IN ('being_checked', 'contested') ORDER BY date_us LIMIT ?1";
         let mut query = self.db.prepare_cached(sql).doing(deed)?;
         let mut rows = query.query(params![limit as i64]).doing(deed)?;
         let mut found = Vec::new();

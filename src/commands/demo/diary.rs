@@ -30,7 +30,8 @@ struct Shopper {
     token: String,
     left_us: Option<i64>,
     took: Option<Vec<Taken>>,
-    refused: bool,
+    /// Why the gate stayed shut.
+    refused: Option<String>,
     receipt: Option<(Receipt, i64)>,
     review: bool,
     closed: bool,
@@ -57,7 +58,7 @@ impl Diary {
             token,
             left_us: None,
             took: None,
-            refused: false,
+            refused: None,
             receipt: None,
             review: false,
             closed: false,
@@ -107,8 +108,10 @@ impl Diary {
                         self.say(&who, format!("{gate} opens"));
                     }
                     (false, _) => {
-                        self.shoppers.get_mut(&who).expect("every tap is somebody's").refused = true;
-                        self.say(&who, format!("{gate} stays shut: {:?}", decision.reason).to_lowercase());
+                        let why = serde_json::to_value(decision.reason).expect("a reason is a word");
+                        let why = why.as_str().unwrap_or("no reason").replace('_', " ");
+                        self.say(&who, format!("{gate} stays shut: {why}"));
+                        self.shoppers.get_mut(&who).expect("every tap is somebody's").refused = Some(why);
                     }
                 }
             }
@@ -191,8 +194,8 @@ impl Diary {
         let mut rows: Vec<(&String, &Shopper)> = self.shoppers.iter().collect();
         rows.sort_by_key(|(_, shopper)| shopper.n);
         for (who, shopper) in rows {
-            if shopper.refused {
-                let _ = writeln!(text, "{who:<5} the card was declined, the gate stayed shut");
+            if let Some(why) = &shopper.refused {
+                let _ = writeln!(text, "{who:<5} the gate stayed shut: {why}");
                 continue;
             }
             let Some(took) = &shopper.took else { continue };

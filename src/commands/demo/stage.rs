@@ -3,14 +3,14 @@
 
 use super::DemoArgs;
 use crate::shop::{CameraKind, Shop};
-use crate::sim::broker::Mosquitto;
+use crate::sim::broker::{Mosquitto, bind_to_us};
 use crate::sim::live::Whereabouts;
 use crate::sim::upstream::{Upstream, UpstreamOptions};
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::net::TcpListener;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -111,7 +111,7 @@ impl Stage {
         let mut command = Command::new(program);
         command.arg("run").arg("--config").arg(&config).stdin(Stdio::null()).stdout(log).stderr(errors);
         // Ctrl-C in our terminal is for us; the daemon gets its SIGTERM when shoppers have left.
-        command.process_group(0);
+        bind_to_us(&mut command);
         let daemon = command.spawn().map_err(|err| format!("starting the daemon: {err}"))?;
         self.daemon = Some(daemon);
         Ok(())

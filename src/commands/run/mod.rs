@@ -73,7 +73,8 @@ async fn open(config: Config, shop: Arc<Shop>, record: Option<&Path>) -> Result<
     let ledger_file = ledger::file_in(&config.state.directory);
     let ledger = Ledger::open(&ledger_file)?;
     let clock = Clock::anchored_after(ledger.last_time().unwrap_or_default());
-    let entries: Vec<_> = ledger.entries_for_recovery().map(|row| row.map(|(_, entry)| entry)).collect::<Result<_, _>>()?;
+    let entries: Vec<_> =
+        ledger.entries_for_recovery().map(|row| row.map(|(_, entry)| entry)).collect::<Result<_, _>>()?;
     let books = Floor::recover(shop.clone(), entries.iter().cloned(), ledger.last_seq(), ledger.next_receipt_number()?);
     tracing::info!(shop = %shop.id, entries = ledger.last_seq(), open_visits = books.open_visits().count(), "ledger read");
 
@@ -155,7 +156,9 @@ async fn open(config: Config, shop: Arc<Shop>, record: Option<&Path>) -> Result<
     let floor = std::thread::Builder::new().name("floor".into()).spawn(move || floor_thread.run(started, now))?;
     let model = {
         let (floor, shop, counters) = (to_floor.clone(), shop.clone(), counters.clone());
-        std::thread::Builder::new().name("model".into()).spawn(move || model::run(weigh_requests, floor, shop, clock, counters))?
+        std::thread::Builder::new()
+            .name("model".into())
+            .spawn(move || model::run(weigh_requests, floor, shop, clock, counters))?
     };
     let eyes_stop = Arc::new(AtomicBool::new(false));
     let eyes =
@@ -309,9 +312,12 @@ fn read_token(file: Option<&Path>) -> Result<String, Failure> {
         tracing::warn!("no [web] token_file: the page shows only whether the shop is up, and nobody may write");
         return Ok(String::new());
     };
-    let text = std::fs::read_to_string(file).map_err(|error| format!("[web] token_file {}: {error}", file.display()))?;
+    let text =
+        std::fs::read_to_string(file).map_err(|error| format!("[web] token_file {}: {error}", file.display()))?;
     match text.lines().next().map(str::trim).filter(|token| token.len() >= 16) {
         Some(token) => Ok(token.to_owned()),
-        None => Err(format!("[web] token_file {}: its first line must be at least 16 characters", file.display()).into()),
+        None => {
+            Err(format!("[web] token_file {}: its first line must be at least 16 characters", file.display()).into())
+        }
     }
 }
