@@ -43,6 +43,8 @@ struct Shop {
     status: watch::Receiver<SyncStatus>,
     shutdown: watch::Sender<bool>,
     clock: Clock,
+    /// Answers that are durable.
+    entered: watch::Receiver<usize>,
     file: std::path::PathBuf,
 }
 
@@ -66,10 +68,19 @@ impl Shop {
         let nothing = |_: Effect| {};
         let writing = spawn_writer(ledger, batches, nothing, Arc::new(AtomicU64::new(0)), wake.clone());
         let to_ledger = writer.clone();
+        let enters = watch::Sender::new(0);
+        let entered = enters.subscribe();
         let floor = tokio::spawn(async move {
             let mut said = Vec::new();
+            let mut states = BTreeMap::new();
             while let Some(Incoming { stamped: Stamped { arrival: t, observation }, .. }) = heard.recv().await {
                 let fact = match observation.clone() {
+                    // What it knows already makes no entry.
+                    Observation::Charged(ChargeAnswer { charge, state, .. })
+                        if states.insert(charge, state) == Some(state) =>
+                    {
+                        continue;
+                    }
                     Observation::Charged(ChargeAnswer { charge, state, reason }) => {
                         Fact::ChargeAnswered { charge_id: charge, state, reason }
                     }
@@ -79,7 +90,9 @@ impl Shop {
                 said.push(observation);
                 if kind == Floor::Enters {
                     let entry = Entry { t, visit: None, fact, subject: None };
-                    if to_ledger.send(Batch { entries: vec![entry], ..Batch::default() }).await.is_err() {
+                    let counted = enters.clone();
+                    let acks = vec![Ack::new(move || counted.send_modify(|n| *n += 1))];
+                    if to_ledger.send(Batch { entries: vec![entry], acks, ..Batch::default() }).await.is_err() {
                         break;
                     }
                 }
@@ -100,7 +113,17 @@ impl Shop {
             status: status_sender,
             shutdown: shut_down,
         };
-        Shop { writer, writing, floor, syncing: tokio::spawn(sync.run()), status, shutdown, clock, file: state.file() }
+        Shop {
+            writer,
+            writing,
+            floor,
+            syncing: tokio::spawn(sync.run()),
+            status,
+            shutdown,
+            clock,
+            entered,
+            file: state.file(),
+        }
     }
 
     /// Entries and rows, as old as now.
@@ -336,12 +359,11 @@ async fn an_evening_until(n: u64) -> bool {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_declined_charge_is_tried_again_and_in_the_end_written_off() {
     for (story, declines, states) in [
-        ("the second try goes through", 1, vec![ChargeState::Declined, ChargeState::Captured]),
-        (
-            "it never does",
-            9,
-            vec![ChargeState::Declined, ChargeState::Declined, ChargeState::Declined, ChargeState::WrittenOff],
-        ),
+        ("the second try goes through", 1, vec![ChargeState::Declined, ChargeState::Queued, ChargeState::Captured]),
+        ("it never does", 9, {
+            use ChargeState::*;
+            vec![Declined, Queued, Declined, Queued, Declined, WrittenOff]
+        }),
     ] {
         let upstream = Upstream::start(UpstreamOptions::default()).unwrap();
         upstream.set_faults(Faults { decline_charges: true, ..Faults::default() });
@@ -367,6 +389,34 @@ async fn a_declined_charge_is_tried_again_and_in_the_end_written_off() {
         assert_eq!(upstream.records().charges[0].captured, u32::from(declines == 1), "{story}");
         assert_eq!(verify(&state.file()).unwrap().findings, Vec::<String>::new(), "{story}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn dying_on_the_way_to_another_try_costs_no_try() {
+    let upstream = Upstream::start(UpstreamOptions::default()).unwrap();
+    upstream.set_faults(Faults { decline_charges: true, ..Faults::default() });
+    let state = State::new();
+    let mut shop = Shop::open(&state, &SyncOptions { decline_retries_s: vec![3600], ..hurried(&upstream) });
+    shop.sells("ann", 1).await;
+    let declined = tokio::time::timeout(PATIENCE, shop.entered.wait_for(|n| *n == 1)).await;
+    assert!(declined.expect("an answer comes").is_ok());
+    shop.close().await;
+    // The row says that the next try was under way, the books have not heard of it.
+    let charge = ChargeId::of(visit("ann"), 0).to_string();
+    let db = rusqlite::Connection::open(state.file()).unwrap();
+    let changed = db.execute("UPDATE outbox SET state = 'sent', next_try_us = 0 WHERE ref = ?1", [charge]).unwrap();
+    assert_eq!(changed, 1);
+    drop(db);
+    upstream.set_faults(Faults::default());
+    let mut shop = Shop::open(&state, &hurried(&upstream));
+    shop.all_said("after the restart").await;
+    let said = shop.close().await;
+    let states: Vec<_> = said
+        .iter()
+        .map(|o| if let Observation::Charged(answer) = o { answer.state } else { panic!("{o:?}") })
+        .collect();
+    assert_eq!(states, [ChargeState::Queued, ChargeState::Captured]);
+    each_once(&upstream, 1, "after the restart");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -20,6 +20,8 @@ const READER_M: f64 = 1.5;
 const BEAM_M: f64 = 1.5;
 /// A beam and a track crossing within this are one person, us.
 const SAME_PASSAGE_US: i64 = 1_500 * MS_US;
+/// The picture of a passage is this late at most, us: 10 looks a second, and a body is clear of the line after 0.2 s.
+const PICTURE_US: i64 = 700 * MS_US;
 /// Out and back in within this was not leaving, us.
 const RETURN_US: i64 = 3 * SECOND_US;
 /// A body is on a side of a line only when this far from it, metres: camera noise is 0.05-0.10 m.
@@ -56,13 +58,30 @@ pub(super) struct Opened {
     group_size: u32,
 }
 
+/// A passage that no track has explained yet.
+#[derive(Clone, Debug)]
+pub(super) struct Passing {
+    t: ShopTime,
+    gate: GateId,
+    direction: Direction,
+    until: ShopTime,
+}
+
 #[derive(Clone, Debug)]
 pub(super) struct Crossing {
     t: ShopTime,
+    body: BodyId,
     gate: Option<GateId>,
     direction: Direction,
     /// A beam has counted it (or it was counted by a beam alone).
     counted: bool,
+}
+
+impl Crossing {
+    fn is(&self, gate: &GateId, direction: Direction, t: ShopTime) -> bool {
+        let same = self.direction == direction && self.gate.as_ref() == Some(gate);
+        same && self.t.since(t).abs() <= SAME_PASSAGE_US
+    }
 }
 
 impl Floor {
@@ -397,48 +416,61 @@ impl Floor {
         }
         let direction = passage.direction;
         self.emit(None, Fact::Passed { passage_id: passage.passage_id, gate: gate.id.clone(), direction }, None);
-        let seen = self.crossings.iter_mut().find(|crossing| {
-            !crossing.counted
-                && crossing.direction == direction
-                && crossing.gate.as_ref() == Some(&gate.id)
-                && crossing.t.since(t).abs() <= SAME_PASSAGE_US
-        });
+        let seen = self.crossings.iter_mut().find(|crossing| crossing.is(&gate.id, direction, t) && !crossing.counted);
         if let Some(crossing) = seen {
             crossing.counted = true;
-            if direction == Direction::Out {
-                // Seen stepping out and counted by the beam: no need to wait for a return.
-                let nearest = self.stepping_out.iter().min_by_key(|(_, at)| at.since(t).abs()).map(|(body, _)| *body);
-                nearest.into_iter().for_each(|body| self.leave(body));
+            let body = crossing.body;
+            if direction == Direction::Out && self.stepping_out.contains_key(&body) {
+                self.leave(body); // seen stepping out and counted by the beam: no need to wait for a return
             }
             return;
         }
-        self.crossings.push(Crossing { t, gate: Some(gate.id.clone()), direction, counted: true });
-        match direction {
-            Direction::In => {
-                let bound = self.gates[&gate.id].openings.iter().filter_map(|opened| opened.body).find(|body| {
-                    let near = |b: &crate::tracking::Body| gate.line.distance(b.last().floor) <= BEAM_M;
-                    self.plan.body(*body).is_some_and(near) && self.books.open_visit_of(*body).is_none()
-                });
-                let fresh = |floor: &Floor, body: BodyId| floor.books.open_visit_of(body).is_none();
-                let body = bound.or_else(|| self.nearest(|at| gate.line.distance(at), BEAM_M, fresh));
-                let middle = gate.line.from.toward(gate.line.to, 0.5);
-                let body = body.unwrap_or_else(|| self.plan.imagine(self.now, middle));
-                self.enter(body, Some(&gate.id), t);
-            }
-            Direction::Out => {
-                let shopping = |floor: &Floor, body: BodyId| floor.books.open_visit_of(body).is_some();
-                let body = self.nearest(|at| gate.line.distance(at), BEAM_M, shopping);
-                // Out of view: the unseen body that was last nearest the gate.
-                let unseen = |floor: &Floor, body: BodyId| {
-                    let lost = floor.plan.body(body).is_some_and(|b| floor.now.since(b.last().t) > SECOND_US);
-                    lost && floor.books.open_visit_of(body).is_some()
-                };
-                let body = body.or_else(|| self.nearest(|at| gate.line.distance(at), f64::INFINITY, unseen));
-                match body {
-                    Some(body) => self.leave(body),
-                    None => self.counters.count("passage.nobody"),
+        // The picture of it is usually on its way; without live cameras there is nothing to wait for.
+        let wait_us = if self.live_cameras().next().is_some() { PICTURE_US } else { 0 };
+        self.passing.push(Passing { t, gate: gate.id, direction, until: ShopTime(self.now.0 + wait_us) });
+        self.passages_tick();
+    }
+
+    /// Passages that no track explains: the nearest body it could have been; failing that, one nobody has seen.
+    fn passages_tick(&mut self) {
+        let (due, waiting) = std::mem::take(&mut self.passing).into_iter().partition(|p| p.until <= self.now);
+        self.passing = waiting;
+        let due: Vec<Passing> = due;
+        for Passing { t, gate, direction, .. } in due {
+            let Some(line) = self.shop.layout.gates.get(&gate).map(|gate| gate.line) else { continue };
+            let to_line = |at: Point2| line.distance(at);
+            let body = match direction {
+                Direction::In => {
+                    let fresh = |floor: &Floor, body: BodyId| floor.books.open_visit_of(body).is_none();
+                    let bound = self.gates[&gate].openings.iter().filter_map(|opened| opened.body).find(|body| {
+                        let near = |b: &crate::tracking::Body| line.distance(b.last().floor) <= BEAM_M;
+                        self.plan.body(*body).is_some_and(near) && fresh(self, *body)
+                    });
+                    let body = bound.or_else(|| self.nearest(to_line, BEAM_M, fresh));
+                    let body = body.unwrap_or_else(|| self.plan.imagine(self.now, line.from.toward(line.to, 0.5)));
+                    self.enter(body, Some(&gate), t);
+                    body
                 }
-            }
+                Direction::Out => {
+                    // Who has just come in is near the gate too, and did not leave.
+                    let settled = |floor: &Floor, body: BodyId| {
+                        let visit = floor.books.open_visit_of(body);
+                        visit.is_some_and(|visit| t.since(visit.bodies[&body].joined) > RETURN_US)
+                    };
+                    let unseen = |floor: &Floor, body: BodyId| {
+                        let lost = floor.plan.body(body).is_some_and(|b| floor.now.since(b.last().t) > SECOND_US);
+                        lost && settled(floor, body)
+                    };
+                    let near = self.nearest(to_line, BEAM_M, settled);
+                    let Some(body) = near.or_else(|| self.nearest(to_line, f64::INFINITY, unseen)) else {
+                        self.counters.count("passage.nobody");
+                        continue;
+                    };
+                    self.leave(body);
+                    body
+                }
+            };
+            self.crossings.push(Crossing { t, body, gate: Some(gate), direction, counted: true });
         }
     }
 
@@ -497,16 +529,28 @@ impl Floor {
             match direction {
                 Direction::In if inside => drop(self.stepping_out.remove(&body)),
                 Direction::In => {
-                    self.crossings.push(Crossing { t, gate: gate.cloned(), direction, counted: false });
+                    self.crossed(body, gate, direction, t);
                     self.enter(body, gate, t);
                 }
                 Direction::Out if inside => {
-                    self.stepping_out.insert(body, self.now);
-                    self.crossings.push(Crossing { t, gate: gate.cloned(), direction, counted: false });
+                    if self.crossed(body, gate, direction, t) {
+                        self.leave(body);
+                    } else {
+                        self.stepping_out.insert(body, self.now);
+                    }
                 }
                 Direction::Out => {}
             }
         }
+    }
+
+    /// Notes that a track crossed a line; whether a beam had counted it already.
+    fn crossed(&mut self, body: BodyId, gate: Option<&GateId>, direction: Direction, t: ShopTime) -> bool {
+        let same =
+            |p: &Passing| Some(&p.gate) == gate && p.direction == direction && p.t.since(t).abs() <= SAME_PASSAGE_US;
+        let counted = self.passing.iter().position(same).map(|i| self.passing.remove(i)).is_some();
+        self.crossings.push(Crossing { t, body, gate: gate.cloned(), direction, counted });
+        counted
     }
 
     /// A body came in: on an opening it joins that visit, on none it is a visit without payer.
@@ -569,6 +613,7 @@ impl Floor {
         for state in self.gates.values_mut() {
             state.openings.retain(|opened| opened.until > old);
         }
+        self.passages_tick();
         self.notice_outside();
         let gone: Vec<BodyId> = self
             .stepping_out

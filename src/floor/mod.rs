@@ -26,7 +26,7 @@ use crate::fusion::StepOptions;
 use crate::shop::Shop;
 use crate::tracking::Plan;
 use clocks::DeviceClock;
-use doors::{Asking, Crossing, GateState};
+use doors::{Asking, Crossing, GateState, Passing};
 use shelves::ShelfDesk;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -54,6 +54,7 @@ pub struct Floor {
     gates: BTreeMap<GateId, GateState>,
     asking: BTreeMap<crate::base::TapId, Asking>,
     crossings: Vec<Crossing>,
+    passing: Vec<Passing>,
     /// Which side of which line a body was last clearly on: (body, line) -> (inside, where).
     sides: BTreeMap<(BodyId, usize), (bool, crate::base::Point2)>,
     /// Bodies that crossed out and may come back, by when they crossed.
@@ -99,6 +100,7 @@ impl Floor {
             clocks: BTreeMap::new(),
             asking: BTreeMap::new(),
             crossings: Vec::new(),
+            passing: Vec::new(),
             sides: BTreeMap::new(),
             stepping_out: BTreeMap::new(),
             started: ShopTime(0),

@@ -63,12 +63,13 @@ impl Iterator for Entries<'_> {
     type Item = Result<(u64, Entry), LedgerError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if self.page.is_empty() && !self.over {
-            if let Err(error) = self.read_page() {
-                self.over = true;
-                self.page.clear();
-                return Some(Err(error));
-            }
+        if self.page.is_empty()
+            && !self.over
+            && let Err(error) = self.read_page()
+        {
+            self.over = true;
+            self.page.clear();
+            return Some(Err(error));
         }
         self.page.pop_front().map(Ok)
     }
@@ -106,9 +107,8 @@ fn entry_of(row: &Row) -> Result<(u64, Entry), LedgerError> {
     let visit = visit.map(|text| visit_of(&text)).transpose().map_err(corrupt)?;
     let body: String = row.get(4).doing(deed)?;
     let fact: Fact = serde_json::from_str(&body).map_err(|e| corrupt(format!("its body does not read: {e}")))?;
-    let (salt, ciphertext, key): (Option<Vec<u8>>, Option<Vec<u8>>, Option<Vec<u8>>) =
-        (row.get(5).doing(deed)?, row.get(6).doing(deed)?, row.get(7).doing(deed)?);
-    let subject = match (salt, ciphertext, key) {
+    let bytes = |column| row.get::<_, Option<Vec<u8>>>(column).doing(deed);
+    let subject = match (bytes(5)?, bytes(6)?, bytes(7)?) {
         (Some(salt), Some(ciphertext), Some(key)) => Some(chain::unseal(&key, &salt, seq, &kind, &ciphertext)?),
         _ => None,
     };

@@ -27,6 +27,7 @@ pub fn charge_may_become(from: ChargeState, to: ChargeState) -> bool {
         (Captured | WrittenOff, _) => false,
         // Captured, declined or unknown may be the first word on a charge: that it was sent is the outbox's note.
         (_, Sent | Captured | Declined | Unknown) => true,
+        // Tried again by its schedule, or with another credential.
         (Declined, Queued) => true,
         (_, Queued) => false,
         // Only what was declined (or what nobody can be asked for) is given up.

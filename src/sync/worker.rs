@@ -235,8 +235,11 @@ impl Worker {
         let at = declined + Duration::from_secs(*after_s);
         if now < at {
             self.put_off(due, RowState::Declined, at, None).await?;
+            return Ok(false);
         }
-        Ok(now >= at)
+        // The books say that it is tried again, so that a second decline is news and not the same answer twice.
+        self.tell(due, ChargeState::Queued, Some(format!("try {}", due.declines + 1))).await?;
+        Ok(true)
     }
 
     async fn settle(&mut self, Ended { rows, call, verdict }: Ended) -> Result<(), SyncError> {
@@ -244,6 +247,12 @@ impl Worker {
         self.note(&verdict);
         match (verdict, &call) {
             (Verdict::Captured, _) => self.report_charge(due, ChargeState::Captured, None).await,
+            // We died on the way to another try: that decline is in the books already, and the try is still to come.
+            (Verdict::Declined(_), Call::Charge { .. })
+                if due.state != RowState::Declined && due.charge_state.as_deref() == Some("declined") =>
+            {
+                self.put_off(due, RowState::Declined, self.sync.clock.now(), None).await
+            }
             (Verdict::Declined(reason), Call::Charge { .. }) => {
                 self.report_charge(due, ChargeState::Declined, Some(reason)).await
             }

@@ -6,7 +6,7 @@ use crate::floor::{Floor, Snapshot};
 use crate::ledger::Batch;
 use crate::sensors::Incoming;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use tokio::sync::{mpsc, watch};
 
 /// Snapshots a second at most: the page shows five, health probes want a fresh one.
@@ -19,6 +19,9 @@ pub struct FloorThread {
     /// Last entry on disk, as the ledger says.
     pub durable: Arc<AtomicU64>,
     pub snapshot: watch::Sender<Arc<Snapshot>>,
+    /// Set before a last tick is sent: what is still queued is taken in, then the thread ends. (Waiting for every sender
+    /// to be gone would wait for the ledger's thread, which waits for this one.)
+    pub stop: Arc<AtomicBool>,
     /// Counts ticks that came through: the watchdog's proof of life.
     pub ticks: Arc<AtomicU64>,
     pub recording: Option<Recording>,
@@ -31,7 +34,7 @@ pub struct Recording {
 }
 
 impl FloorThread {
-    /// Runs until every sender of `incoming` is gone, or the ledger is. `carry_out` does what need not wait for the
+    /// Runs until told to stop, or until the ledger is gone. `carry_out` does what need not wait for the
     /// ledger; it must not block.
     pub fn run(mut self, started: Stamped, mut carry_out: impl FnMut(Effect)) {
         let (mut durable_seq, mut pictured) = (0, ShopTime(0));
@@ -59,6 +62,14 @@ impl FloorThread {
                 if arrival.since(pictured) >= SNAPSHOT_EVERY_US {
                     pictured = arrival;
                     self.snapshot.send_replace(Arc::new(self.floor.snapshot()));
+                }
+                if self.stop.load(Ordering::Acquire) {
+                    while let Ok(incoming) = self.incoming.try_recv() {
+                        if !self.take(incoming, &mut carry_out) {
+                            return;
+                        }
+                    }
+                    return;
                 }
             }
         }

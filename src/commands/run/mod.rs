@@ -88,7 +88,7 @@ async fn open(config: Config, shop: Arc<Shop>, record: Option<&Path>) -> Result<
     let (sync_tx, sync_status) = watch::channel(SyncStatus::default());
     let (stop, stopping) = watch::channel(false);
     let (durable, ticks) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
-    let wake_sync = Arc::new(Notify::new());
+    let (wake_sync, floor_stop) = (Arc::new(Notify::new()), Arc::new(AtomicBool::new(false)));
 
     // Everything that can refuse to start does so before the first thread.
     sync::install_tls_provider();
@@ -136,6 +136,7 @@ async fn open(config: Config, shop: Arc<Shop>, record: Option<&Path>) -> Result<
         batches: to_ledger.clone(),
         durable,
         snapshot: snapshot_tx,
+        stop: floor_stop.clone(),
         ticks: ticks.clone(),
         recording,
         counters: counters.clone(),
@@ -231,6 +232,9 @@ async fn open(config: Config, shop: Arc<Shop>, record: Option<&Path>) -> Result<
     }
     let stopped = tokio::task::spawn_blocking(move || {
         eyes.join();
+        floor_stop.store(true, Ordering::Release);
+        let last = Stamped { arrival: clock.now(), observation: Observation::Tick };
+        let _ = to_floor.blocking_send(Incoming { stamped: last, ack: None });
         drop((to_floor, to_ledger, to_broker, say));
         let floor = floor.join();
         let _ = model.join();

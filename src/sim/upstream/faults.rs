@@ -109,7 +109,13 @@ struct Away {
 }
 
 async fn away(State(shared): State<Arc<Shared>>, Json(Away { away }): Json<Away>) -> Result<(), (StatusCode, String)> {
-    let turn = move || if away { Ok(shared.go_away()) } else { shared.come_back() };
+    let turn = move || match away {
+        true => {
+            shared.go_away();
+            Ok(())
+        }
+        false => shared.come_back(),
+    };
     let turned = tokio::task::spawn_blocking(turn).await.expect("going away does not panic");
     turned.map_err(|e| (StatusCode::INTERNAL_SERVER_ERROR, format!("coming back: {e}")))
 }
