@@ -347,9 +347,9 @@ fn the_same_observations_give_the_same_entries() {
     let mut first = Stage::new();
     first.play(story);
     let mut floor = carryout::floor::Floor::new(
-        first.shop.clone(),
+        first.world.shop.clone(),
         Default::default(),
-        carryout::floor::Books::new(first.shop.clone()),
+        carryout::floor::Books::new(first.world.shop.clone()),
         Default::default(),
     );
     let again: Vec<_> = first.sent.iter().flat_map(|stamped| floor.apply(stamped.clone()).entries).collect();
