@@ -62,12 +62,13 @@ pub struct Daemon {
 }
 
 impl Daemon {
-    /// `carryout run` of this household; what it says is added to the household's log. `command` runs `carryout`, with
-    /// whatever environment it is to have.
-    pub fn start(mut command: Command, home: &Household) -> io::Result<Daemon> {
+    /// `carryout run` of this household, with `more` arguments; what it says is added to the household's log. `command`
+    /// runs `carryout`, with whatever environment it is to have.
+    pub fn start(mut command: Command, home: &Household, more: &[&str]) -> io::Result<Daemon> {
         let log = OpenOptions::new().create(true).append(true).open(home.log())?;
         let errors = log.try_clone()?;
-        command.arg("run").arg("--config").arg(home.config()).stdin(Stdio::null()).stdout(log).stderr(errors);
+        command.arg("run").arg("--config").arg(home.config()).args(more);
+        command.stdin(Stdio::null()).stdout(log).stderr(errors);
         // Ctrl-C in our terminal is for us; the daemon gets its SIGTERM when shoppers have left.
         let child = command.process_group(0).spawn()?;
         Ok(Daemon { child, log: home.log() })

@@ -296,6 +296,11 @@ impl Human {
         Human { at, goal: VecDeque::new(), hand: None, task: None, visible: true, track: format!("track-{who}") }
     }
 
+    /// Where they wanted to be.
+    pub fn arrived(&self) -> bool {
+        self.goal.is_empty()
+    }
+
     /// 1.3 m/s, 10 times a second.
     fn walk(&mut self) {
         let Some(goal) = self.goal.front().copied() else { return };

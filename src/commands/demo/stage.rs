@@ -106,7 +106,7 @@ impl Stage {
         let wrote = |err: io::Error| format!("writing into {}: {err}", self.home.dir.display());
         self.home.furnish(&self.shop, "`carryout demo`").map_err(wrote)?;
         let program = std::env::current_exe().map_err(|err| format!("finding this executable: {err}"))?;
-        let daemon = Daemon::start(Command::new(program), &self.home);
+        let daemon = Daemon::start(Command::new(program), &self.home, &[]);
         self.daemon = Some(daemon.map_err(|err| format!("starting the daemon: {err}"))?);
         Ok(())
     }
