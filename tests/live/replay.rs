@@ -22,7 +22,7 @@ async fn what_was_recorded_replays_to_the_same_entries() {
     stops_in_order(&mut shop).await;
     replays(&shop, &first, "nobody has been here before").await;
 
-    // The same ledger goes on: bob puts one thing back and takes another, carl comes and pays at once.
+    // The same ledger goes on: bob puts one thing back and takes another.
     shop.start(&["--record", &second]).await;
     shop.act("bob", &["puts", "bread"]).await;
     shop.until("the bread is out of bob's cart", async |shop| {

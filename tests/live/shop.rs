@@ -44,6 +44,8 @@ pub struct LiveShop {
     world: Arc<Mutex<World>>,
     /// Who has tapped: the visit it opened.
     pub visits: BTreeMap<String, String>,
+    /// Every tap made, by its id.
+    taps: Mutex<BTreeMap<String, Observation>>,
     devices: AsyncClient,
     heard: Arc<Mutex<Vec<Message>>>,
     /// What the daemon told its service manager.
@@ -113,6 +115,7 @@ impl LiveShop {
             page: String::new(),
             world,
             visits: BTreeMap::new(),
+            taps: Mutex::default(),
             devices,
             heard,
             told_manager,
@@ -234,7 +237,16 @@ impl LiveShop {
     /// A device says something.
     pub async fn say(&self, observation: &Observation) {
         let message = on_the_wire(observation).expect("a device message");
+        if let Observation::Tap(tap) = observation {
+            self.taps.lock().unwrap().insert(tap.tap_id.to_string(), observation.clone());
+        }
         self.publish(&message.topic_suffix, message.payload).await;
+    }
+
+    /// A reader that has heard no answer says the same once more.
+    pub async fn tap_again(&self, tap_id: &str) {
+        let tap = self.taps.lock().unwrap()[tap_id].clone();
+        self.say(&tap).await;
     }
 
     /// QoS 1, under the shop's base.
