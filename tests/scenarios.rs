@@ -328,6 +328,10 @@ fn staff_bind_contest_and_refund() {
     stage.observe(ask(Cents(10_000)));
     stage.observe(ask(Cents(50)));
     assert_eq!(stage.outcomes(), ["charged; 1 cola, 1 refund: 2.00; captured 5.50; refunded 3.00 + 0.50"]);
+    // The rest of it: what staff gave back by hand is not given back a second time.
+    stage.observe(Observation::Contested { visit, lines: vec![] });
+    stage.observe(Observation::Reviewed { visit, lines: vec![] });
+    assert_eq!(stage.outcomes(), ["charged; : 0.00; captured 5.50; refunded 3.00 + 0.50 + 2.00"]);
 }
 
 #[test]
