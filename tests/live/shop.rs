@@ -28,7 +28,7 @@ const STOPS: Duration = Duration::from_secs(8);
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 pub const BASE: &str = "carryout/v1/stage/";
-const TOKEN: &str = "a-token-for-live-tests-only";
+pub const TOKEN: &str = "a-token-for-live-tests-only";
 const CARRYOUT: &str = env!("CARGO_BIN_EXE_carryout");
 
 /// One message of the daemon: topic below the base, payload.
@@ -39,6 +39,8 @@ pub struct LiveShop {
     pub home: Household,
     pub broker: Mosquitto,
     daemon: Option<Daemon>,
+    /// `CARRYOUT_LOG` of the daemons to come.
+    pub log_level: &'static str,
     /// `http://127.0.0.1:port` of the daemon that runs now.
     page: String,
     world: Arc<Mutex<World>>,
@@ -112,6 +114,7 @@ impl LiveShop {
             home,
             broker,
             daemon: None,
+            log_level: "debug",
             page: String::new(),
             world,
             visits: BTreeMap::new(),
@@ -133,14 +136,10 @@ impl LiveShop {
         Some(shop)
     }
 
-    /// Starts the daemon and waits until it is open for business.
+    /// Starts the daemon and waits until it is open for business: every device has been heard.
     pub async fn start(&mut self, more: &[&str]) {
-        self.start_as(Command::new(CARRYOUT), more).await;
-    }
-
-    pub async fn start_as(&mut self, mut command: Command, more: &[&str]) {
         let said = self.heard.lock().unwrap().len();
-        self.launch(command.env("CARRYOUT_LOG", "debug"), more).await;
+        self.launch(Command::new(CARRYOUT), more).await;
         self.until("the daemon speaks on its status topic", async |shop| {
             let heard = shop.heard.lock().unwrap();
             let alive = |(topic, status): &&Message| topic == "status" && status["state"] != "offline";
@@ -157,12 +156,15 @@ impl LiveShop {
         .await;
     }
 
-    /// Starts the daemon and waits only until it says `READY=1`.
-    pub async fn launch(&mut self, command: &mut Command, more: &[&str]) {
+    /// Starts the daemon and waits only until it says `READY=1`: for what must be answered at once.
+    pub async fn start_at_once(&mut self) {
+        self.launch(Command::new(CARRYOUT), &[]).await;
+    }
+
+    pub async fn launch(&mut self, mut command: Command, more: &[&str]) {
         assert!(self.daemon.is_none(), "one daemon at a time");
         self.told_manager.lock().unwrap().clear();
-        command.env("NOTIFY_SOCKET", self.dir.path().join("manager"));
-        let command = std::mem::replace(command, Command::new(CARRYOUT));
+        command.env("NOTIFY_SOCKET", self.dir.path().join("manager")).env("CARRYOUT_LOG", self.log_level);
         self.daemon = Some(Daemon::start(command, &self.home, more).expect("starting the daemon"));
         self.page = self
             .until("the daemon is ready", async |shop| {
@@ -172,12 +174,6 @@ impl LiveShop {
                 Some(rest.lines().next().unwrap_or_default().trim_end_matches('/').to_owned())
             })
             .await;
-    }
-
-    /// As `start`, without waiting for devices: for what must be answered at once.
-    pub async fn start_at_once(&mut self) {
-        let mut command = Command::new(CARRYOUT);
-        self.launch(command.env("CARRYOUT_LOG", "debug"), &[]).await;
     }
 
     /// kill -9.
@@ -389,6 +385,19 @@ impl LiveShop {
     pub async fn post(&self, path: &str, body: impl Into<Vec<u8>>) -> (u16, Value) {
         let request = self.http.post(format!("{}{path}", self.page));
         self.call(request.header("content-type", "application/json").body(body.into())).await
+    }
+
+    /// What a page sees first of the live stream.
+    pub async fn stream(&self) -> String {
+        let request = self.http.get(format!("{}/api/v1/stream", self.page)).bearer_auth(TOKEN);
+        let mut response = request.send().await.expect("the live stream");
+        let mut text = String::new();
+        while !text.contains("\n\n") {
+            let chunk = response.chunk().await.expect("a piece of the stream").expect("it goes on");
+            self.answers.lock().unwrap().extend(&chunk);
+            text += &String::from_utf8_lossy(&chunk);
+        }
+        text
     }
 
     async fn call(&self, request: reqwest::RequestBuilder) -> (u16, Value) {
