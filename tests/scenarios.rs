@@ -2,9 +2,9 @@
 
 mod common;
 
-use carryout::base::{Cents, ProductId};
+use carryout::base::{Cents, ProductId, ShelfId};
 use carryout::carts::policy::{Doubt, Join, PolicyOptions};
-use carryout::events::{Fact, Observation, Reason};
+use carryout::events::{Fact, Observation, PlateSamples, Reason, Weights};
 use common::Stage;
 
 /// Plays a story and compares what became of it, visit by visit in the order they began.
@@ -332,6 +332,37 @@ fn staff_bind_contest_and_refund() {
     stage.observe(Observation::Contested { visit, lines: vec![] });
     stage.observe(Observation::Reviewed { visit, lines: vec![] });
     assert_eq!(stage.outcomes(), ["charged; : 0.00; captured 5.50; refunded 3.00 + 0.50 + 2.00"]);
+}
+
+#[test]
+fn a_wrong_message_number_does_not_silence_a_shelf() {
+    for (story, seq, ahead_s) in [
+        ("far too high", 9_000_000, 0),
+        ("the highest there is", u64::MAX, 0),
+        ("high and dated ahead", 9_000_000, 3600),
+    ] {
+        let mut stage = Stage::new();
+        let odd = Weights {
+            shelf: ShelfId::new("a"),
+            boot: "b1".into(),
+            seq,
+            t0_us: stage.world.now.0 + ahead_s * 1_000_000,
+            dt_us: 16_667,
+            plates: vec![PlateSamples { plate: 1, grams: vec![None] }],
+        };
+        stage.observe(Observation::Weights(odd.clone()));
+        stage.play(
+            "0 ann taps in
+             1 ann enters
+             4 ann takes cola",
+        );
+        stage.observe(Observation::Weights(odd));
+        stage.play(
+            "9 ann leaves
+             20 all waits",
+        );
+        assert_eq!(stage.outcomes(), ["charged; 1 cola: 2.50; captured 2.50"], "{story}");
+    }
 }
 
 #[test]

@@ -250,6 +250,11 @@ impl LiveShop {
         self.devices.publish(format!("{BASE}{below}"), QoS::AtLeastOnce, false, payload).await.expect("publishing");
     }
 
+    /// As a device that has not read docs/wire.md.
+    pub async fn publish_retained(&self, below: &str, payload: impl Into<Vec<u8>>) {
+        self.devices.publish(format!("{BASE}{below}"), QoS::AtLeastOnce, true, payload).await.expect("publishing");
+    }
+
     pub fn now_us(&self) -> i64 {
         self.world.lock().unwrap().now.0
     }
@@ -304,12 +309,6 @@ impl LiveShop {
         let visits = self.get("/api/v1/visits?open").await.1;
         let mine = |visit: &&Value| visit["visit_id"].as_str() == self.visits.get(who).map(String::as_str);
         visits["visits"].as_array()?.iter().find(mine).cloned()
-    }
-
-    /// Walks up and stands there.
-    pub async fn goes(&self, who: &str, x: f64, y: f64) {
-        self.act(who, &["goes", &x.to_string(), &y.to_string()]).await;
-        self.stands(who).await;
     }
 
     /// Whatever `who` was walking to is reached.
