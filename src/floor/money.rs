@@ -151,7 +151,7 @@ impl Floor {
         let visit = &self.books.visits[&id];
         let Some(receipt) = visit.receipt.clone() else { return };
         let is_refund = |line: &&Line| line.product.as_str() == REFUND_LINE;
-        let given_back: Vec<Line> = receipt.cart.lines.iter().filter(is_refund).cloned().collect();
+        let mut given_back: Vec<Line> = receipt.cart.lines.iter().filter(is_refund).cloned().collect();
         let goods = receipt.cart.lines.iter().filter(|line| !is_refund(line)).map(ChargeLine::from);
         let paid: Vec<ChargeLine> = if visit.charges.is_empty() { Vec::new() } else { goods.collect() };
         let lines = self.books.price(units);
@@ -162,7 +162,14 @@ impl Floor {
         if net > Cents::ZERO {
             charge_ids.extend(self.queue_charge(id, changes));
         } else if net < Cents::ZERO {
-            self.queue_refunds(id, -net, changes, "corrected");
+            // What staff gave back by hand beyond what is now owed was part of this already.
+            let charged: Cents = visit.charges.iter().map(|(charge, _)| charge.total).sum();
+            let refunded: Cents = visit.refunds.iter().map(|(refund, _)| refund.amount).sum();
+            let amount = (-net).min(charged - refunded);
+            take_back(&mut given_back, -net - amount);
+            if amount > Cents::ZERO {
+                self.queue_refunds(id, amount, changes, "corrected");
+            }
         }
         if first && net == Cents::ZERO {
             self.release_unused(id, "nothing is owed");
@@ -303,6 +310,17 @@ impl Floor {
         });
         self.write_receipt(id, receipt.number, lines, ReceiptStatus::Adjusted, receipt.charge_ids);
     }
+}
+
+/// Shortens refund lines by `amount`, newest first; one that comes to nothing goes.
+fn take_back(lines: &mut Vec<Line>, mut amount: Cents) {
+    for line in lines.iter_mut().rev() {
+        let part = amount.min(-line.total);
+        line.total = line.total + part;
+        line.unit_price = line.total;
+        amount = amount - part;
+    }
+    lines.retain(|line| line.total != Cents::ZERO);
 }
 
 fn times(visit: &Visit) -> (ShopTime, ShopTime) {
