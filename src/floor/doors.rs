@@ -488,7 +488,10 @@ impl Floor {
             for (body, rival) in &look.ambiguous {
                 let visits = [body, rival].map(|body| self.books.open_visit_of(*body).map(|visit| visit.id));
                 if body == rival || visits[0] != visits[1] {
-                    visits.into_iter().flatten().for_each(|visit| self.doubt(visit, "mistakable after a restart"));
+                    visits
+                        .into_iter()
+                        .flatten()
+                        .for_each(|visit| self.doubt(visit, "after a restart they could be taken for somebody else"));
                 }
             }
         }

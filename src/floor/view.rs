@@ -82,22 +82,39 @@ impl Floor {
                 .push("The message broker does not answer: shelves and gates are not heard. Check mosquitto.".into());
         }
         if let Some(since) = self.offline_since {
-            let minutes = self.now.since(since) / (60 * SECOND_US);
-            reasons.push(format!("Payments are offline for {minutes} min; sales are kept and sent later."));
+            let lasting = lasting(self.now.since(since));
+            reasons.push(format!(
+                "The payment service has not answered a tap for {lasting}: gates open by the offline rule, up to its limits."
+            ));
         }
         // A device that has not spoken in the first 10 s after a start is missing; before that it may be on its way.
         let settled = self.now.since(self.started) > 10 * SECOND_US;
         for (id, camera) in &self.cameras {
             match camera.last {
                 Some((at, _)) if self.now.since(at) > 5 * SECOND_US => {
-                    reasons.push(format!("Camera {id} has been silent for {} s.", self.now.since(at) / SECOND_US));
+                    let lasting = lasting(self.now.since(at));
+                    reasons.push(format!("Camera {id} has been silent for {lasting}: check its power and network."));
                 }
-                None if settled => reasons.push(format!("Camera {id} has not shown anything since the start.")),
+                None if settled => {
+                    let started = lasting(self.now.since(self.started));
+                    reasons.push(format!(
+                        "Camera {id} has shown nothing since the start {started} ago: check its power and network."
+                    ));
+                }
                 _ => {}
             }
         }
         let faults = self.shelf_views().into_iter().filter_map(|shelf| Some((shelf.shelf, shelf.fault?)));
         reasons.extend(faults.filter(|_| settled).map(|(shelf, fault)| format!("Shelf {shelf}: {fault}.")));
         reasons
+    }
+}
+
+/// As one says it: seconds at first, then minutes, then hours.
+fn lasting(us: i64) -> String {
+    match us / SECOND_US {
+        s @ ..90 => format!("{s} s"),
+        s @ 90..5_400 => format!("{} min", s / 60),
+        s => format!("{} h", s / 3_600),
     }
 }
