@@ -69,6 +69,13 @@ function clockTime(us, seconds) {
   return new Intl.DateTimeFormat(undefined, options).format(new Date(us / 1000));
 }
 
+/** The time, with its day if that is not today. */
+function dayTime(us) {
+  const day = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", timeZone: shop.timezone });
+  const [then, today] = [us, nowUs].map((t) => day.format(new Date(t / 1000)));
+  return then === today || !nowUs ? clockTime(us) : `${then}, ${clockTime(us)}`;
+}
+
 function lasting(us) {
   const s = Math.max(0, Math.round(us / 1e6));
   if (s < 60) return `${s} s`;
@@ -166,19 +173,24 @@ function drawPlan() {
   };
 
   svg("polygon", { points: points(shop.outline), class: "outline" }, root);
-  // A doorway is often both entrance and exit: one area, one name. It stands in the lower corner, out of people's way.
+  // A doorway is often both entrance and exit: one area, one name. It stands in the corner farthest from any reader.
   const areas = new Map();
   for (const zone of shop.zones) {
     const at = JSON.stringify(zone.polygon);
     areas.set(at, [...(areas.get(at) || []), zone.kind]);
   }
-  const zoneNames = { entry: "Entrance", exit: "Exit", staff: "Staff only" };
-  for (const [at, kinds] of areas) {
-    const polygon = JSON.parse(at);
+  const zoneNames = { entry: "entrance", exit: "exit", staff: "staff only" };
+  const readers = shop.gates.map((gate) => plan.at(gate.reader));
+  const free = (point) => Math.min(Infinity, ...readers.map((reader) => Math.hypot(reader[0] - point[0], reader[1] - point[1])));
+  for (const [area, kinds] of areas) {
+    const polygon = JSON.parse(area);
     svg("polygon", { points: points(polygon), class: `zone ${kinds[0]}` }, root);
-    const [[x], [, y]] = box(polygon);
-    const name = svg("text", { class: "zone-name" }, root);
-    name.textContent = kinds.map((kind) => zoneNames[kind] || kind).join(" and ");
+    const [[x0, y0], [x1, y1]] = box(polygon);
+    const corners = [["low", x0, y1], ["low end", x1, y1], ["", x0, y0], ["end", x1, y0]];
+    const [[at, x, y]] = corners.sort((a, b) => free(b.slice(1)) - free(a.slice(1)));
+    const name = svg("text", { class: `zone-name ${at}` }, root);
+    const words = kinds.map((kind) => zoneNames[kind] || kind).join(" and ");
+    name.textContent = words[0].toUpperCase() + words.slice(1);
     name.style.transform = `translate(${x}px, ${y}px)`;
   }
   const coverage = svg("g", { class: "coverage" }, root);
@@ -387,12 +399,13 @@ function makeVisit() {
     say(name, visit.staff ? "Staff" : payerName(cart.payer));
     const people = visit.bodies.length > 1 ? ` · ${visit.bodies.length} people` : "";
     const time = lasting(nowUs - visit.entered_us);
-    say(since, cart.state === "shopping" ? `inside for ${time}${people}` : `has left after ${time}${people} · receipt in a moment`);
+    const where = visit.bodies.length ? `inside for ${time}${people}` : "tapped, not inside yet";
+    say(since, cart.state === "shopping" ? where : `has left after ${time}${people} · receipt in a moment`);
     say(total, money(cart.total));
     showLines(lines, cart.lines, []);
     lines.hidden = !cart.lines.length;
     doubts.hidden = !visit.doubts.length;
-    say(doubts, `You will be asked before this is charged: ${visit.doubts.join("; ")}.`);
+    say(doubts, `${cart.payer ? "You will be asked before this is charged" : "Not seen all the way"}: ${visit.doubts.join("; ")}.`);
   };
   return { node, show };
 }
@@ -405,7 +418,7 @@ const CHARGES = {
 
 /** What a manager asks about a visit: taps, goods, doubts and money. The rest of the ledger's facts is housekeeping. */
 const STORY = new Set(["decided", "visit_opened", "payer_bound", "claimed", "doubted", "visit_closed", "reviewed", "contested",
-  "charge_answered", "refund_queued", "refund_answered", "loss", "erased"]);
+  "refund_queued", "refund_answered", "loss", "erased"]);
 
 /** The story of a visit, from its ledger entries. `load` asks again only when `key` has changed. */
 function makeStory() {
@@ -421,13 +434,14 @@ function makeStory() {
       const answer = await fetch(`/api/v1/visits/${visitId}`);
       if (!answer.ok) throw new Error(answer.status);
       const visit = await answer.json();
-      const told = visit.evidence.filter((entry) => STORY.has(entry.fact.kind));
+      // A gate that opened is told by who came in; one that did not, here.
+      const told = visit.evidence.filter(({ fact }) => STORY.has(fact.kind) && !(fact.kind === "decided" && fact.open));
       list.replaceChildren(...told.map((entry) => {
         const item = el("li", entry.fact.kind);
         item.append(el("time", "quiet", clockTime(entry.t_us, true)), el("span", "", entry.what));
         return item;
       }));
-      say(charges, visit.charges.map((charge) => `Charge of ${money(charge.total)}: ${CHARGES[charge.state] || charge.state}.`
+      say(charges, visit.charges.map((charge) => `Charge of ${money(charge.total)}: ${CHARGES[charge.state] || charge.state}${charge.reason ? ` (${charge.reason})` : ""}.`
         + (charge.refunded ? ` ${money(charge.refunded)} given back.` : "")).join(" "));
     } catch {
       loaded = null;
@@ -468,7 +482,7 @@ function makeReceipt() {
     tell();
     const nothing = receipt.status === "final" && !receipt.charge_ids.length;
     say(no, `#${receipt.number}`);
-    say(time, clockTime(receipt.left_us));
+    say(time, dayTime(receipt.left_us));
     say(payer, receipt.payer ? payerName(receipt.payer) : "No payer");
     classes(status, `status ${nothing ? "" : receipt.status}`);
     say(status, nothing ? "not billed" : STATUS[receipt.status] || receipt.status);

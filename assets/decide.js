@@ -135,8 +135,9 @@ function makeReview(review) {
   const top = el("div", "top");
   const who = el("span", "who");
   who.append(el("strong", "", `#${review.number}`), el("span", "", review.payer ? payerName(review.payer) : "No payer"),
-    el("span", "quiet", `left at ${clockTime(review.left_us)}`));
-  top.append(who, el("span", `status ${review.status}`, STATUS[review.status]));
+    el("span", "quiet", `left ${dayTime(review.left_us)}`));
+  const status = el("span", `status ${review.status}`, STATUS[review.status]);
+  top.append(who, status);
   const why = el("ul", "why");
   why.append(...review.why.map((reason) => el("li", "", reason)));
 
@@ -186,7 +187,8 @@ function makeReview(review) {
   const finish = (words) => {
     review.decidedAt = performance.now();
     node.classList.add("decided");
-    why.hidden = both.hidden = true;
+    status.hidden = why.hidden = both.hidden = true;
+    decide.movedAt = review.decidedAt; // the next card has just moved to where this one was
     node.append(result);
     say(result, words);
     result.focus({ preventScroll: true });

@@ -85,7 +85,7 @@ fn in_doubt(receipt: &Receipt, restricted: &[&Line], entries: &[Entry]) -> Vec<S
     let named = |line: &&Line| receipt.in_doubt.contains(&line.line_id) && !restricted.iter().any(|r| r == line);
     for line in receipt.cart.lines.iter().filter(named) {
         let sure = line.probability.get() * 100.0;
-        why.push(format!("{} × {} is only {sure:.0} % sure.", line.quantity, line.name));
+        why.push(format!("Only {sure:.0} % sure: {} × {}.", line.quantity, line.name));
     }
     if why.is_empty() {
         let sure = receipt.cart.lines.iter().fold(Probability::CERTAIN, |sure, line| sure.and(line.probability));
@@ -244,7 +244,7 @@ mod tests {
                 vec![doubt("nobody saw them leave"), doubt("nobody saw them leave")],
                 &["The visit was not followed all the way: nobody saw them leave."],
             ),
-            ("an unsure line", BeingChecked, &[("1", 2, 0.4)], &["1"], vec![], &["2 × Cola is only 40 % sure."]),
+            ("an unsure line", BeingChecked, &[("1", 2, 0.4)], &["1"], vec![], &["Only 40 % sure: 2 × Cola."]),
             (
                 "lines that are only unsure together",
                 BeingChecked,
