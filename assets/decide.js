@@ -8,10 +8,10 @@ const REVIEWS_FIRST = 10;         // cards at once, oldest first; the others wai
 const REVIEWS_EVERY_MS = 30_000;  // also without news: older receipts can be contested, and others decide too
 const REVIEWS_AGAIN_MS = 1_000;   // a picture can be ahead of the ledger by a moment
 const DECIDED_STAYS_MS = 6_000;   // long enough to read what came of it
-const SHIELD_MS = 600;            // after cards have moved up: a second click must not decide the next one
+const SHIELD_MS = 700;            // after cards have moved up: a second click must not decide the next one
 const QUANTITY_MOST = 999;        // as the API takes it
 
-const decide = { list: [], waiting: 0, sign: null, askedAt: -Infinity, movedAt: -Infinity, asking: false };
+const decide = { list: [], waiting: 0, sign: null, askedAt: -Infinity, asking: false, shield: 0 };
 
 const cardOf = (review) => `${review.receipt_id}/${review.revision}/${review.status}`;
 
@@ -55,11 +55,19 @@ function forgetReviews() {
   Object.assign(decide, { list: [], waiting: 0, sign: null, askedAt: -Infinity });
 }
 
+/** Keeps pointers off the cards for a moment. */
+function shield() {
+  const list = $("review-list");
+  list.classList.add("moved");
+  clearTimeout(decide.shield);
+  decide.shield = setTimeout(() => list.classList.remove("moved"), SHIELD_MS);
+}
+
 function showReviews() {
   const now = performance.now();
   const before = decide.list.length;
   decide.list = decide.list.filter((review) => !review.decidedAt || now - review.decidedAt < DECIDED_STAYS_MS);
-  if (decide.list.length !== before) decide.movedAt = now;
+  if (decide.list.length !== before) shield();
   decide.waiting = decide.list.filter((review) => !review.decidedAt).length;
   say($("n-review"), decide.waiting);
   warnTile("tile-review", decide.waiting > 0);
@@ -183,20 +191,42 @@ function makeReview(review) {
     return item;
   }));
   for (const part of lines) part.set(part.quantity);
+  if (review.perhaps.length) {
+    // The goods of a shelf that changed unseen: whoever was there may have them.
+    const pick = el("select");
+    pick.setAttribute("aria-label", "Add something from the shelf in doubt");
+    pick.append(el("option", "", "Add …"), ...review.perhaps.map((good) => el("option", "", `${good.name}, ${money(good.unit_total)}`)));
+    const row = el("li", "step");
+    row.append(pick);
+    list.append(row);
+    pick.addEventListener("change", () => {
+      const at = pick.selectedIndex;
+      const [good] = review.perhaps.splice(at - 1, 1);
+      pick.remove(at);
+      pick.selectedIndex = 0;
+      row.hidden = !review.perhaps.length;
+      const line = { key: { product: good.product }, name: good.name, charged: 0, unit: good.unit_total, tag: "added" };
+      const part = makeStepper(line, recount);
+      lines.push(part);
+      list.insertBefore(part.node, row);
+      part.set(1);
+      part.node.querySelector("input").focus();
+    });
+  }
+  recount();
 
   const finish = (words) => {
     review.decidedAt = performance.now();
     node.classList.add("decided");
     status.hidden = why.hidden = both.hidden = true;
-    decide.movedAt = review.decidedAt; // the next card has just moved to where this one was
+    shield();
     node.append(result);
     say(result, words);
     result.focus({ preventScroll: true });
     showReviews();
   };
   const send = async (nothing) => {
-    if (performance.now() - decide.movedAt < SHIELD_MS) return;
-    const controls = node.querySelectorAll("button, input");
+    const controls = node.querySelectorAll("button, input, select");
     for (const control of controls) control.disabled = true;
     const again = (words) => {
       for (const control of controls) control.disabled = false;

@@ -63,7 +63,7 @@ async fn nobody_without_the_token_reads_about_people_or_changes_anything() {
         }
         guarded += usize::from(access == Access::Staff);
         // The rule itself, not only the table: whatever writes or names people is guarded, but for logging in.
-        let open = ["/", "/style.css", "/app.js", "/favicon.svg", "/metrics", "/api/v1/health"];
+        let open = ["/", "/style.css", "/app.js", "/decide.js", "/favicon.svg", "/metrics", "/api/v1/health"];
         let is_open = (method == "get" && open.contains(&path)) || (method, path) == ("post", "/api/v1/session");
         assert_eq!(access == Access::Anybody, is_open, "{method} {path}");
     }

@@ -13,7 +13,7 @@ use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// A receipt that waits, and what staff have to know about it.
@@ -27,18 +27,26 @@ struct Review {
     restricted: Vec<String>,
     /// What the customer says otherwise; empty unless contested.
     claims: Vec<Claimed>,
+    /// What staff may want to add: goods of the shelves that changed in the dark.
+    perhaps: Vec<Good>,
+}
+
+/// A product, and what one more unit of it on the receipt costs today: tax and deposit included.
+#[derive(Debug, PartialEq, Serialize)]
+struct Good {
+    product: ProductId,
+    name: String,
+    unit_total: Cents,
 }
 
 #[derive(Debug, PartialEq, Serialize)]
 struct Claimed {
-    product: ProductId,
-    name: String,
+    #[serde(flatten)]
+    good: Good,
     /// Units on the receipt.
     charged: i64,
     /// Units the customer says it should be.
     claimed: i64,
-    /// One more unit on the receipt costs this: today's price, tax and deposit included.
-    unit_total: Cents,
 }
 
 /// Oldest first.
@@ -65,7 +73,8 @@ fn explain(receipt: Receipt, entries: &[Entry], shop: &Shop) -> Review {
         _ => in_doubt(&receipt, &restricted, entries),
     };
     let restricted = restricted.into_iter().map(|line| line.line_id.clone()).collect();
-    Review { receipt, why, restricted, claims }
+    let perhaps = perhaps(&receipt, entries, shop);
+    Review { receipt, why, restricted, claims, perhaps }
 }
 
 fn in_doubt(receipt: &Receipt, restricted: &[&Line], entries: &[Entry]) -> Vec<String> {
@@ -73,15 +82,14 @@ fn in_doubt(receipt: &Receipt, restricted: &[&Line], entries: &[Entry]) -> Vec<S
     for line in restricted {
         why.push(format!("{} is restricted: only sold after you have seen that the customer may buy it.", line.name));
     }
-    let mut doubts: Vec<&str> = Vec::new();
     for entry in entries {
-        if let Fact::Doubted { why } = &entry.fact
-            && !doubts.contains(&why.as_str())
-        {
-            doubts.push(why);
+        let Fact::Doubted { why: doubt, shelf } = &entry.fact else { continue };
+        let several = if shelf.is_some() { "; this customer is one of several who could have done it" } else { "" };
+        let doubt = format!("The visit was not followed all the way: {doubt}{several}.");
+        if !why.contains(&doubt) {
+            why.push(doubt);
         }
     }
-    why.extend(doubts.iter().map(|doubt| format!("The visit was not followed all the way: {doubt}.")));
     let named = |line: &&Line| receipt.in_doubt.contains(&line.line_id) && !restricted.iter().any(|r| r == line);
     for line in receipt.cart.lines.iter().filter(named) {
         let sure = line.probability.get() * 100.0;
@@ -99,7 +107,7 @@ fn contested(claims: &[Claimed]) -> Vec<String> {
         return vec!["The customer contests this receipt.".to_owned()];
     }
     let sentence = |claim: &Claimed| {
-        let Claimed { name, charged, claimed, .. } = claim;
+        let Claimed { good: Good { name, .. }, charged, claimed } = claim;
         match charged {
             0 => format!("The customer says {claimed} × {name} is missing here."),
             _ if *claimed == 0 => format!("The customer says they did not take {name}."),
@@ -116,39 +124,53 @@ fn claims(receipt: &Receipt, entries: &[Entry], shop: &Shop) -> Vec<Claimed> {
         _ => None,
     });
     let Some(newest) = newest else { return Vec::new() };
-    let mut charged: BTreeMap<&ProductId, i64> = BTreeMap::new();
-    for line in &receipt.cart.lines {
-        *charged.entry(&line.product).or_default() += line.quantity;
-    }
+    let charged = on_receipt(receipt);
     let differing = newest.iter().filter_map(|(product, claimed)| {
         let charged = charged.get(product).copied().unwrap_or(0);
-        let known = shop.catalogue.get(product);
-        let unit_total = known.map_or(Cents::ZERO, |known| {
-            let unit = Units {
-                product: product.clone(),
-                unit_price: known.price,
-                quantity: 1,
-                probability: Probability::CERTAIN,
-                draft: false,
-            };
-            pricing::line(&unit, known, shop.tax_included, false).total
-        });
-        let name = known.map_or_else(|| product.to_string(), |known| known.name.clone());
-        (charged != *claimed).then(|| Claimed {
-            product: product.clone(),
-            name,
-            charged,
-            claimed: *claimed,
-            unit_total,
-        })
+        (charged != *claimed).then(|| Claimed { good: good(product, shop), charged, claimed: *claimed })
     });
     differing.collect()
+}
+
+/// What belongs on a shelf that changed in the dark and is not on the receipt.
+fn perhaps(receipt: &Receipt, entries: &[Entry], shop: &Shop) -> Vec<Good> {
+    let shelves = entries.iter().filter_map(|entry| match &entry.fact {
+        Fact::Doubted { shelf, .. } => shelf.as_ref(),
+        _ => None,
+    });
+    let known = on_receipt(receipt);
+    let products: BTreeSet<&ProductId> =
+        shelves.flat_map(|shelf| shop.planogram.on_shelf(shelf).map(|(_, product)| product)).collect();
+    products.into_iter().filter(|product| !known.contains_key(product)).map(|product| good(product, shop)).collect()
+}
+
+fn on_receipt(receipt: &Receipt) -> BTreeMap<&ProductId, i64> {
+    let mut quantities = BTreeMap::new();
+    for line in &receipt.cart.lines {
+        *quantities.entry(&line.product).or_default() += line.quantity;
+    }
+    quantities
+}
+
+fn good(product: &ProductId, shop: &Shop) -> Good {
+    let Some(known) = shop.catalogue.get(product) else {
+        return Good { product: product.clone(), name: product.to_string(), unit_total: Cents::ZERO };
+    };
+    let one = Units {
+        product: product.clone(),
+        unit_price: known.price,
+        quantity: 1,
+        probability: Probability::CERTAIN,
+        draft: false,
+    };
+    let line = pricing::line(&one, known, shop.tax_included, false);
+    Good { product: line.product, name: line.name, unit_total: line.total }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::{ReceiptId, ShopId, ShopTime, VisitId};
+    use crate::base::{ReceiptId, ShelfId, ShopId, ShopTime, VisitId};
     use crate::carts::{Cart, CartState};
     use crate::shop::{Catalogue, Layout, Planogram, Product, TaxClass};
 
@@ -222,12 +244,13 @@ mod tests {
     fn staff_read_why_they_are_asked() {
         use ReceiptStatus::{BeingChecked, Contested};
         let shop = shop();
-        let doubt = |why: &str| entry(Fact::Doubted { why: why.into() });
+        let doubt = |why: &str| entry(Fact::Doubted { why: why.into(), shelf: None });
+        let dark = entry(Fact::Doubted { why: "shelf a changed in the dark".into(), shelf: Some(ShelfId::new("a")) });
         let claim = |lines: &[(&str, i64)]| {
             entry(Fact::Contested { lines: lines.iter().map(|(id, n)| (ProductId::new(*id), *n)).collect() })
         };
         type Row<'a> = (&'a str, ReceiptStatus, &'a [(&'a str, i64, f64)], &'a [&'a str], Vec<Entry>, &'a [&'a str]);
-        let rows: [Row; 6] = [
+        let rows: [Row; 7] = [
             (
                 "restricted goods, seen well",
                 BeingChecked,
@@ -243,6 +266,17 @@ mod tests {
                 &[],
                 vec![doubt("nobody saw them leave"), doubt("nobody saw them leave")],
                 &["The visit was not followed all the way: nobody saw them leave."],
+            ),
+            (
+                "one of several, with nothing on the receipt",
+                BeingChecked,
+                &[],
+                &[],
+                vec![dark],
+                &[
+                    "The visit was not followed all the way: shelf a changed in the dark; this customer is one of several \
+                   who could have done it.",
+                ],
             ),
             ("an unsure line", BeingChecked, &[("1", 2, 0.4)], &["1"], vec![], &["Only 40 % sure: 2 × Cola."]),
             (
@@ -286,13 +320,15 @@ mod tests {
         let receipt = receipt(&shop, ReceiptStatus::Contested, &[("2", 1, 0.99)], &[]);
         let said = entry(Fact::Contested { lines: vec![(ProductId::new("1"), 2), (ProductId::new("2"), 1)] });
         let review = explain(receipt, &[said], &shop);
-        let cola = Claimed {
-            product: ProductId::new("1"),
-            name: "Cola".into(),
-            charged: 0,
-            claimed: 2,
-            unit_total: Cents(164),
-        };
-        assert_eq!((review.claims, review.restricted), (vec![cola], vec!["2".to_owned()]));
+        let cola = || Good { product: ProductId::new("1"), name: "Cola".into(), unit_total: Cents(164) };
+        assert_eq!(review.claims, [Claimed { good: cola(), charged: 0, claimed: 2 }]);
+        assert_eq!(review.restricted, ["2"]);
+        // And what a shelf in the dark holds can be added, but for what is on the receipt already.
+        let dark = entry(Fact::Doubted { why: "dark".into(), shelf: Some(ShelfId::new("a")) });
+        let mut shop = shop;
+        for (plate, product) in [(1, "2"), (2, "1"), (3, "1")] {
+            shop.planogram.put(ShelfId::new("a"), plate, ProductId::new(product));
+        }
+        assert_eq!(explain(review.receipt, &[dark], &shop).perhaps, [cola()]);
     }
 }
