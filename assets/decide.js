@@ -175,7 +175,7 @@ function makeReview(review) {
   const settled = review.lines.filter((line) => line.total < 0);
   const back = settled.reduce((total, line) => total + line.total, 0);
   let lines = [];
-  const total = () => back + lines.reduce((total, part) => total + Math.round(part.line.unit * part.quantity), 0);
+  const total = () => Math.max(0, lines.reduce((sum, part) => sum + Math.round(part.line.unit * part.quantity), back));
   const recount = () => {
     const now = total();
     say(sum, money(now));

@@ -406,6 +406,10 @@ fn staff_bind_contest_and_refund() {
     stage.observe(ask(Cents(10_000)));
     stage.observe(ask(Cents(50)));
     assert_eq!(stage.outcomes(), ["charged; 1 cola, 1 refund: 2.00; captured 5.50; refunded 3.00 + 0.50"]);
+    stage.observe(Observation::Contested { visit, lines: vec![(ProductId::new("cola"), 0)] });
+    stage.observe(Observation::Reviewed { visit, lines: vec![] });
+    let all_back = ["charged; : 0.00; captured 5.50; refunded 3.00 + 0.50 + 2.00"];
+    assert_eq!(stage.outcomes(), all_back, "what was given back before is not given twice");
 }
 
 #[test]

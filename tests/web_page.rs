@@ -2,7 +2,8 @@
 
 mod web_support;
 
-use carryout::base::Point2;
+use carryout::base::{Point2, ShelfId};
+use carryout::events::{Entry, Fact, Observation};
 use carryout::floor::Snapshot;
 use std::sync::Arc;
 use web_support::browser::Browser;
@@ -98,6 +99,40 @@ fn staff_watch_the_shop_in_a_browser() {
     let lost = browser.script("document.getElementById('lost').innerText").to_string();
     assert!(lost.contains("No connection to the daemon since"), "{lost}");
     browser.picture("lost", false);
+}
+
+/// Somebody took something from shelf 1-2 while the shop was blind, and bob was there: staff add what he admits to.
+#[test]
+fn staff_add_what_a_dark_shelf_may_have_lost() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let Some(mut browser) = Browser::start() else { return };
+    let daemon = runtime.block_on(Daemon::start());
+    let bob = visit(CHECKED_VISIT);
+    let dark =
+        Fact::Doubted { why: "shelf 1-2 changed while the shop was blind".into(), shelf: Some(ShelfId::new("1-2")) };
+    let entry = Entry { t: daemon.clock.now(), visit: Some(bob), fact: dark, subject: None };
+    daemon.books.entries.lock().unwrap().entry(bob).or_default().push(entry);
+
+    browser.window(1440, 900, false, false);
+    browser.open(&daemon.url(&format!("/#token={TOKEN}")));
+    browser.until("document.querySelectorAll('.review').length === 1");
+    let why = browser.script("document.querySelector('.review .why').innerText").to_string();
+    assert!(why.contains("one of several who could have done it") && why.contains("Only 74 % sure"), "{why}");
+    let offered =
+        browser.script("[...document.querySelectorAll('.review option')].map((o) => o.textContent).join('; ')");
+    assert_eq!(offered, "Add …; Salted crisps, €2.19; Oat drink, €1.99; Apple, €0.60");
+    browser.script(
+        "const pick = document.querySelector('.review select'); pick.selectedIndex = 1;
+         pick.dispatchEvent(new Event('change'))",
+    );
+    assert_eq!(browser.script("document.querySelector('.review .sums strong').textContent"), "€10.96");
+    browser.picture("dark-shelf", false);
+    browser.script("document.querySelector('.review .buttons button').click()");
+    browser.until("document.querySelector('.review').classList.contains('decided')");
+    let Some(Observation::Reviewed { visit, lines }) = daemon.last_told() else { panic!("the floor was not told") };
+    let lines: Vec<(&str, i64)> = lines.iter().map(|(product, n)| (product.as_str(), *n)).collect();
+    assert_eq!((visit, lines), (bob, vec![("4001724819806", 1), ("4337185400100", 1), ("7622210449283", 2)]));
+    assert!(browser.complaints.is_empty(), "the browser complains: {:#?}", browser.complaints);
 }
 
 /// Ann walks to x, and the second visit's first line gets another name.

@@ -151,12 +151,23 @@ impl Floor {
         let visit = &self.books.visits[&id];
         let Some(receipt) = visit.receipt.clone() else { return };
         let is_refund = |line: &&Line| line.product.as_str() == REFUND_LINE;
-        let given_back: Vec<Line> = receipt.cart.lines.iter().filter(is_refund).cloned().collect();
+        let mut given_back: Vec<Line> = receipt.cart.lines.iter().filter(is_refund).cloned().collect();
         let goods = receipt.cart.lines.iter().filter(|line| !is_refund(line)).map(ChargeLine::from);
         let paid: Vec<ChargeLine> = if visit.charges.is_empty() { Vec::new() } else { goods.collect() };
         let lines = self.books.price(units);
         let changes = difference(&paid, &lines.iter().map(ChargeLine::from).collect::<Vec<_>>());
-        let net: Cents = changes.iter().map(|line| line.total).sum();
+        let mut net: Cents = changes.iter().map(|line| line.total).sum();
+        // What staff gave back before counts: nobody gets back more than they paid.
+        let owed = lines.iter().chain(&given_back).map(|line| line.total).sum::<Cents>();
+        let mut too_much = Cents::ZERO.max(-owed);
+        net = net + too_much;
+        for line in given_back.iter_mut().rev() {
+            let part = too_much.min(-line.total);
+            too_much = too_much - part;
+            line.total += part;
+            line.unit_price = line.total;
+        }
+        given_back.retain(|line| line.total < Cents::ZERO);
         let first = visit.charges.is_empty();
         let mut charge_ids = receipt.charge_ids.clone();
         if net > Cents::ZERO {
