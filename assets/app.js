@@ -1,6 +1,7 @@
 // The status page. It draws what the daemon says and decides nothing.
 //
 // start -> log in if need be -> /api/v1/shop (the plan, once) -> /api/v1/stream (the whole picture, up to 5 a second).
+// What staff decide is in decide.js, which is loaded first and uses the helpers below when it runs.
 // Whatever comes from the daemon is set with textContent: a product's name can never become markup.
 "use strict";
 
@@ -68,12 +69,22 @@ function clockTime(us, seconds) {
   return new Intl.DateTimeFormat(undefined, options).format(new Date(us / 1000));
 }
 
+/** The time, with its day if that is not today. */
+function dayTime(us) {
+  const day = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", timeZone: shop.timezone });
+  const [then, today] = [us, nowUs].map((t) => day.format(new Date(t / 1000)));
+  return then === today || !nowUs ? clockTime(us) : `${then}, ${clockTime(us)}`;
+}
+
 function lasting(us) {
   const s = Math.max(0, Math.round(us / 1e6));
   if (s < 60) return `${s} s`;
   if (s < 3600) return `${Math.floor(s / 60)} min`;
   return `${Math.floor(s / 3600)} h ${Math.floor((s % 3600) / 60)} min`;
 }
+
+/** "Bay 3" for a bay that is only numbered. */
+const bayName = (id) => (/^\d+$/.test(id) ? `Bay ${id}` : id);
 
 const ago = (us) => (nowUs - us < 1.5e6 ? "just now" : `${lasting(nowUs - us)} ago`);
 
@@ -128,7 +139,8 @@ const wide = matchMedia("(min-width: 981px)");
 function drawPlan() {
   const root = plan.root;
   root.replaceChildren();
-  const corners = [shop.outline, ...shop.bays.map((bay) => bay.footprint), ...shop.gates.map((gate) => [gate.reader])].flat();
+  const corners = [shop.outline, ...shop.bays.map((bay) => bay.footprint), ...shop.zones.map((zone) => zone.polygon),
+    ...shop.gates.map((gate) => [gate.reader])].flat();
   if (!corners.length) corners.push([0, 0], [1, 1]);
   const xs = corners.map((p) => p[0]);
   const ys = corners.map((p) => p[1]);
@@ -144,9 +156,13 @@ function drawPlan() {
   plan.box = { left, top, width, height };
 
   const points = (polygon) => polygon.map((p) => plan.at(p).map((n) => n.toFixed(1)).join(",")).join(" ");
-  const middle = (polygon) => {
+  const box = (polygon) => {
     const all = polygon.map(plan.at);
-    return [0, 1].map((i) => (Math.min(...all.map((p) => p[i])) + Math.max(...all.map((p) => p[i]))) / 2);
+    return [Math.min, Math.max].map((pick) => [0, 1].map((i) => pick(...all.map((p) => p[i]))));
+  };
+  const middle = (polygon) => {
+    const [[x0, y0], [x1, y1]] = box(polygon);
+    return [(x0 + x1) / 2, (y0 + y1) / 2];
   };
   const label = (text, [x, y], className, parent) => {
     svg("text", { x, y, class: className }, parent).textContent = text;
@@ -157,10 +173,25 @@ function drawPlan() {
   };
 
   svg("polygon", { points: points(shop.outline), class: "outline" }, root);
-  const zoneNames = { entry: "Entrance", exit: "Exit", staff: "Staff only" };
+  // A doorway is often both entrance and exit: one area, one name. It stands in the corner farthest from any reader.
+  const areas = new Map();
   for (const zone of shop.zones) {
-    svg("polygon", { points: points(zone.polygon), class: `zone ${zone.kind}` }, root);
-    label(zoneNames[zone.kind] || zone.kind, middle(zone.polygon), "zone-name", root);
+    const at = JSON.stringify(zone.polygon);
+    areas.set(at, [...(areas.get(at) || []), zone.kind]);
+  }
+  const zoneNames = { entry: "entrance", exit: "exit", staff: "staff only" };
+  const readers = shop.gates.map((gate) => plan.at(gate.reader));
+  const free = (point) => Math.min(Infinity, ...readers.map((reader) => Math.hypot(reader[0] - point[0], reader[1] - point[1])));
+  for (const [area, kinds] of areas) {
+    const polygon = JSON.parse(area);
+    svg("polygon", { points: points(polygon), class: `zone ${kinds[0]}` }, root);
+    const [[x0, y0], [x1, y1]] = box(polygon);
+    const corners = [["low", x0, y1], ["low end", x1, y1], ["", x0, y0], ["end", x1, y0]];
+    const [[at, x, y]] = corners.sort((a, b) => free(b.slice(1)) - free(a.slice(1)));
+    const name = svg("text", { class: `zone-name ${at}` }, root);
+    const words = kinds.map((kind) => zoneNames[kind] || kind).join(" and ");
+    name.textContent = words[0].toUpperCase() + words.slice(1);
+    name.style.transform = `translate(${x}px, ${y}px)`;
   }
   const coverage = svg("g", { class: "coverage" }, root);
   plan.cameras = new Map();
@@ -177,7 +208,10 @@ function drawPlan() {
     svg("title", {}, node).textContent = `Shelf ${shelf.id}: ${shelf.products.join(", ") || "nothing planned"}`;
     plan.shelves.set(shelf.id, node);
   }
-  for (const bay of shop.bays) label(bay.id, middle(bay.footprint), "bay-name", root);
+  for (const bay of shop.bays) {
+    const inBay = shop.shelves.filter((shelf) => shelf.bay === bay.id).map((shelf) => shelf.corners);
+    label(bayName(bay.id), middle([bay.footprint, ...inBay].flat()), "bay-name", root);
+  }
   for (const camera of shop.cameras) {
     if (!camera.covers.length) continue;
     const corner = camera.covers.map(plan.at).sort((a, b) => a[0] + a[1] - b[0] - b[1])[0];
@@ -202,9 +236,10 @@ function drawPlan() {
   svg("line", { x1: sx - 100, y1: sy, x2: sx, y2: sy }, scale);
   label("1 m", [sx - 120, sy], "", scale);
 
+  // Hands below bodies: a hand held close must not hide its body's letter.
   plan.trailLayer = svg("g", {}, root);
-  plan.bodyLayer = svg("g", {}, root);
   plan.handLayer = svg("g", {}, root);
+  plan.bodyLayer = svg("g", {}, root);
   measurePlan();
 }
 
@@ -221,13 +256,21 @@ function place(node, point) {
   node.style.transform = `translate(${x.toFixed(1)}px, ${y.toFixed(1)}px)`;
 }
 
+/** Whether a floor point is within the shop's outline: from there, a line to the right crosses its edge an odd number of times. */
+function isInside([x, y]) {
+  const edges = shop.outline.map((a, i) => [a, shop.outline[(i + 1) % shop.outline.length]]);
+  const crossed = edges.filter(([a, b]) => a[1] > y !== b[1] > y && x < a[0] + ((y - a[1]) / (b[1] - a[1])) * (b[0] - a[0]));
+  return crossed.length % 2 === 1;
+}
+
 function bodyLook(body) {
   if (body.visit && signs.has(body.visit)) {
     return { kind: "of-visit", sign: letterOf(body.visit), colour: body.staff ? "" : colourOf(body.visit) };
   }
   if (body.staff) return { kind: "staff", sign: "S", colour: "" };
-  // A visit that has just closed is nobody's worry; a body without one is.
-  return body.visit ? { kind: "left", sign: "", colour: "#8d938f" } : { kind: "nobody", sign: "?", colour: "" };
+  // Passers-by and people on their way home are nobody's worry; a body inside without a visit is.
+  return body.visit || !isInside(body.floor)
+    ? { kind: "outside", sign: "", colour: "" } : { kind: "nobody", sign: "?", colour: "" };
 }
 
 function drawBodies(bodies) {
@@ -239,7 +282,7 @@ function drawBodies(bodies) {
     const show = (body) => {
       const look = bodyLook(body);
       classes(node, `body ${body.staff ? "staff" : look.kind}${body.seen ? "" : " unseen"}`);
-      disc.setAttribute("r", Math.max(20, 11 * plan.px).toFixed(1));
+      disc.setAttribute("r", (Math.max(20, 11 * plan.px) * (look.kind === "outside" ? 0.6 : 1)).toFixed(1));
       disc.style.fill = look.colour;
       say(sign, look.sign);
       say(title, `Body b${body.body}`);
@@ -247,7 +290,8 @@ function drawBodies(bodies) {
     };
     return { node, show };
   });
-  const hands = bodies.flatMap((body) => body.hands.map((hand, i) => ({ key: `${body.body}/${i}`, hand, body })));
+  const shoppers = bodies.filter((body) => bodyLook(body).kind !== "outside");
+  const hands = shoppers.flatMap((body) => body.hands.map((hand, i) => ({ key: `${body.body}/${i}`, hand, body })));
   keep(plan.handLayer, hands, (hand) => hand.key, () => {
     const node = svg("circle", { class: "hand" });
     const show = ({ hand, body }) => {
@@ -267,7 +311,7 @@ function drawBodies(bodies) {
   }
   const present = new Set(bodies.map((body) => body.body));
   for (const id of plan.trails.keys()) if (!present.has(id)) plan.trails.delete(id);
-  keep(plan.trailLayer, bodies, (body) => body.body, () => {
+  keep(plan.trailLayer, shoppers, (body) => body.body, () => {
     const node = svg("polyline", { class: "trail" });
     const show = (body) => {
       node.style.stroke = bodyLook(body).colour || "var(--staff)";
@@ -298,11 +342,13 @@ function drawDevices(picture) {
   }
 }
 
+const peopleInside = (picture) => picture.bodies.filter((body) => body.seen && isInside(body.floor)).length;
+
 function describePlan(picture) {
-  const seen = picture.bodies.filter((body) => body.seen).length;
+  const seen = peopleInside(picture);
   const moving = picture.shelves.filter((shelf) => shelf.ringing).map((shelf) => shelf.shelf);
   const words = seen === 1 ? "1 person" : `${seen} people`;
-  const text = `Floor plan: ${words} on the floor${moving.length ? `, shelf ${moving.join(", ")} moving` : ""}`;
+  const text = `Floor plan: ${words} inside${moving.length ? `, shelf ${moving.join(", ")} moving` : ""}`;
   if (plan.root.getAttribute("aria-label") !== text) plan.root.setAttribute("aria-label", text);
 }
 
@@ -325,7 +371,7 @@ function showLines(list, lines, inDoubt) {
       say(count, `${line.quantity} ×`);
       say(name, line.name);
       tag.hidden = !line.draft && !doubtful;
-      say(tag, line.draft ? "settling" : `${Math.round(line.probability * 100)} % sure`);
+      say(tag, line.draft ? "weighing" : line.probability < 0.9 ? `${Math.round(line.probability * 100)} % sure` : "to check");
       say(sum, money(line.total));
     };
     return { node, show };
@@ -352,18 +398,58 @@ function makeVisit() {
     classes(name, !cart.payer && !visit.staff ? "name warn" : "name");
     say(name, visit.staff ? "Staff" : payerName(cart.payer));
     const people = visit.bodies.length > 1 ? ` · ${visit.bodies.length} people` : "";
-    const state = { shopping: "", settling: " · settling", closed: " · closing" }[cart.state] || "";
-    say(since, `inside for ${lasting(nowUs - visit.entered_us)}${people}${state}`);
+    const time = lasting(nowUs - visit.entered_us);
+    const where = visit.bodies.length ? `inside for ${time}${people}` : "tapped, not inside yet";
+    say(since, cart.state === "shopping" ? where : `has left after ${time}${people} · receipt in a moment`);
     say(total, money(cart.total));
     showLines(lines, cart.lines, []);
     lines.hidden = !cart.lines.length;
     doubts.hidden = !visit.doubts.length;
-    say(doubts, visit.doubts.join(" "));
+    say(doubts, `${cart.payer ? "You will be asked before this is charged" : "Not seen all the way"}: ${visit.doubts.join("; ")}.`);
   };
   return { node, show };
 }
 
-const STATUS = { draft: "draft", being_checked: "being checked", final: "final", contested: "contested", adjusted: "adjusted" };
+const STATUS = { draft: "draft", being_checked: "to decide", final: "billed", contested: "contested", adjusted: "corrected" };
+const CHARGES = {
+  queued: "waits to be sent", sent: "sent", captured: "paid", declined: "declined", unknown: "not answered yet",
+  written_off: "written off",
+};
+
+/** What a manager asks about a visit: taps, goods, doubts and money. The rest of the ledger's facts is housekeeping. */
+const STORY = new Set(["decided", "visit_opened", "payer_bound", "claimed", "doubted", "visit_closed", "reviewed", "contested",
+  "refund_queued", "refund_answered", "loss", "erased"]);
+
+/** The story of a visit, from its ledger entries. `load` asks again only when `key` has changed. */
+function makeStory() {
+  const node = el("div", "story");
+  const list = el("ol");
+  const charges = el("p", "quiet");
+  node.append(el("h3", "", "What happened"), list, charges);
+  let loaded = null;
+  async function load(visitId, key) {
+    if (loaded === key) return;
+    loaded = key;
+    try {
+      const answer = await fetch(`/api/v1/visits/${visitId}`);
+      if (!answer.ok) throw new Error(answer.status);
+      const visit = await answer.json();
+      // A gate that opened is told by who came in; one that did not, here.
+      const told = visit.evidence.filter(({ fact }) => STORY.has(fact.kind) && !(fact.kind === "decided" && fact.open));
+      list.replaceChildren(...told.map((entry) => {
+        const item = el("li", entry.fact.kind);
+        item.append(el("time", "quiet", clockTime(entry.t_us, true)), el("span", "", entry.what));
+        return item;
+      }));
+      say(charges, visit.charges.map((charge) => `Charge of ${money(charge.total)}: ${CHARGES[charge.state] || charge.state}${charge.reason ? ` (${charge.reason})` : ""}.`
+        + (charge.refunded ? ` ${money(charge.refunded)} given back.` : "")).join(" "));
+    } catch {
+      loaded = null;
+      list.replaceChildren(el("li", "quiet", "The ledger could not be asked; open it again in a moment."));
+    }
+  }
+  return { node, load };
+}
 
 function makeReceipt() {
   const node = el("li", "receipt");
@@ -382,19 +468,29 @@ function makeReceipt() {
   sums.append(el("span"), sumsText, sumsTax);
   const foot = el("ul", "lines");
   foot.append(sums);
-  details.append(summary, lines, foot);
+  const story = makeStory();
+  details.append(summary, lines, foot, story.node);
   node.append(details);
+  let shown = null;
+  const tell = () => {
+    if (!details.open) return;
+    story.load(shown.visit_id, `${shown.status}/${shown.revision}/${Math.floor(nowUs / 10e6)}`);
+  };
+  details.addEventListener("toggle", tell);
   const show = (receipt) => {
-    const cart = receipt.cart || receipt; // on the wire the cart's keys stand beside the receipt's
+    shown = receipt;
+    tell();
+    const nothing = receipt.status === "final" && !receipt.charge_ids.length;
     say(no, `#${receipt.number}`);
-    say(time, clockTime(receipt.left_us));
-    say(payer, cart.payer ? payerName(cart.payer) : "No payer");
-    classes(status, `status ${receipt.status}`);
-    say(status, STATUS[receipt.status] || receipt.status);
-    say(sum, money(cart.total));
-    showLines(lines, cart.lines, receipt.in_doubt);
+    say(time, dayTime(receipt.left_us));
+    say(payer, receipt.payer ? payerName(receipt.payer) : "No payer");
+    classes(status, `status ${nothing ? "" : receipt.status}`);
+    say(status, nothing ? "not billed" : STATUS[receipt.status] || receipt.status);
+    say(sum, money(receipt.total));
+    showLines(lines, receipt.lines, receipt.status === "being_checked" ? receipt.in_doubt : []);
+    foot.hidden = !receipt.lines.length;
     say(sumsText, shop.tax_included ? "of which tax" : "tax");
-    say(sumsTax, money(cart.tax_total));
+    say(sumsTax, money(receipt.tax_total));
   };
   return { node, show };
 }
@@ -403,7 +499,7 @@ function makeReceipt() {
 
 const REASONS = {
   ok: "let in", declined: "payment declined", expired: "tap too old", already_used: "code already used",
-  unknown_code: "code not known", shop_closed: "shop closed", offline_limit: "offline limit reached",
+  unknown_code: "code not known", shop_closed: "shop closed", offline_limit: "payment service away, limit reached",
   malformed: "unreadable tap", restricted: "not allowed here",
 };
 
@@ -489,7 +585,7 @@ function showShelves(shelves) {
   keep($("shelves"), [...bays], ([bay]) => bay, ([bay]) => {
     const node = el("div", "bay-row");
     const list = el("ul");
-    node.append(el("h3", "", `Bay ${bay}`), list);
+    node.append(el("h3", "", bayName(bay)), list);
     return { node, show: ([, inBay]) => keep(list, inBay, (shelf) => shelf.shelf, makeShelf) };
   });
 }
@@ -497,6 +593,8 @@ function showShelves(shelves) {
 // ---- The whole picture -----------------------------------------------------------------------------------------------
 
 const STATES = { up: "Open, all is well", degraded: "Open, something is broken", closed: "Closed to new visits" };
+const SINCE = { up: "all well for", degraded: "something broken for", closed: "closed for" };
+const RECEIPTS_FIRST = 8;
 
 function showHealth(health) {
   const pill = $("state");
@@ -505,8 +603,13 @@ function showHealth(health) {
   const why = $("why");
   why.hidden = !health.reasons.length;
   why.classList.toggle("bad", health.state === "closed");
-  keep(why.firstElementChild, health.reasons, (reason) => reason, (reason) => ({ node: el("li", "", reason), show() {} }));
-  document.title = `${shop ? shop.name : "Carryout"} · ${health.state}`;
+  // By place, not by words: a sentence that counts seconds keeps its node.
+  keep(why.firstElementChild, health.reasons.map((reason, at) => ({ reason, at })), ({ at }) => at, () => {
+    const node = el("li");
+    return { node, show: ({ reason }) => say(node, reason) };
+  });
+  const waiting = shop && decide.waiting ? `(${decide.waiting}) ` : "";
+  document.title = `${waiting}${shop ? shop.name : "Carryout"} · ${health.state}`;
 }
 
 function warnTile(id, on) {
@@ -520,14 +623,11 @@ function show(live) {
   const picture = live.snapshot;
   nowUs = live.now_us;
   showHealth(live.health);
-  say($("clock"), `${clockTime(nowUs, true)} · ${STATES[live.health.state] ? `${live.health.state} for ${lasting(nowUs - live.health.since_us)}` : ""}`);
-  say($("n-people"), live.health.people);
+  say($("clock"), `${clockTime(nowUs, true)} · ${SINCE[live.health.state]} ${lasting(nowUs - live.health.since_us)}`);
+  say($("n-people"), peopleInside(picture));
   say($("n-visits"), picture.visits.length);
   say($("n-carts"), money(picture.visits.reduce((sum, visit) => sum + visit.cart.total, 0)));
-  const looks = picture.receipts.filter((receipt) => ["being_checked", "contested"].includes(receipt.status)).length
-    + picture.visits.filter((visit) => visit.doubts.length).length;
-  say($("n-review"), looks);
-  warnTile("tile-review", looks > 0);
+  noticeReviews(picture.receipts);
   say($("n-queue"), live.sync.queue_rows);
   warnTile("tile-queue", live.sync.queue_rows > 0 && live.sync.reachable === false);
 
@@ -537,13 +637,20 @@ function show(live) {
   describePlan(picture);
   keep($("visits"), picture.visits, (visit) => visit.cart.visit_id, makeVisit);
   $("no-visits").hidden = picture.visits.length > 0;
-  keep($("receipts"), picture.receipts, (receipt) => receipt.receipt_id, makeReceipt);
+  const few = picture.receipts.length > RECEIPTS_FIRST + 1 && !$("all-receipts").pressed;
+  const listed = few ? picture.receipts.slice(0, RECEIPTS_FIRST) : picture.receipts;
+  keep($("receipts"), listed, (receipt) => receipt.receipt_id, makeReceipt);
+  $("all-receipts").hidden = !few;
+  say($("all-receipts"), `Show all ${picture.receipts.length}`);
   $("no-receipts").hidden = picture.receipts.length > 0;
   showGates(picture.gates);
   showCameras(picture.cameras);
   showSync(live.sync, picture);
   showShelves(picture.shelves);
-  document.body.dataset.live = "yes";
+  if (document.body.dataset.live !== "yes") {
+    document.body.dataset.live = "yes";
+    requestAnimationFrame(() => performance.mark("first-view"));
+  }
 }
 
 // ---- Connection ------------------------------------------------------------------------------------------------------
@@ -636,6 +743,7 @@ let asking = null;
 function askForToken() {
   shop = null;
   newest = null;
+  forgetReviews();
   document.body.dataset.live = "no";
   $("inside").hidden = true;
   $("log-out").hidden = true;
@@ -689,6 +797,11 @@ $("log-out").addEventListener("click", async () => {
   } finally {
     await enter();
   }
+});
+
+$("all-receipts").addEventListener("click", () => {
+  $("all-receipts").pressed = true;
+  if (newest) show(newest);
 });
 
 $("coverage").addEventListener("change", (event) => {

@@ -3,7 +3,7 @@
 mod common;
 
 use carryout::base::{Cents, ProductId, ShelfId, ShopTime};
-use carryout::carts::policy::{Doubt, Join, PolicyOptions};
+use carryout::carts::policy::{Join, PolicyOptions};
 use carryout::events::{Fact, Observation, PlateSamples, Reason, Stamped, Weights};
 use carryout::floor::{Books, DeviceClocks, Floor, FloorOptions};
 use common::Stage;
@@ -278,9 +278,15 @@ fn restricted_goods_wait_for_staff() {
     assert_eq!(stage.outcomes(), ["review; 1 wine: 9.00"]);
     assert!(stage.events.iter().any(|event| event.kind == "receipt.review"));
     let visit = *stage.floor.books().visits.keys().next().unwrap();
+    let mut monday = stage.floor.books().clone();
+    monday.forget_before(stage.world.now.plus_ms(3 * 24 * 3_600_000));
+    assert!(monday.visits.contains_key(&visit), "a decision waits over the weekend");
     stage.observe(Observation::Reviewed { visit, lines: vec![(ProductId::new("wine"), 1)] });
     stage.run_to(26.0);
     assert_eq!(stage.outcomes(), ["review; 1 wine: 9.00; captured 9.00"]);
+    let mut monday = stage.floor.books().clone();
+    monday.forget_before(stage.world.now.plus_ms(3 * 24 * 3_600_000));
+    assert!(!monday.visits.contains_key(&visit), "what is decided and paid is in the ledger and nowhere else");
 }
 
 #[test]

@@ -9,7 +9,7 @@ use crate::base::{
     TapId, VisitId,
 };
 use crate::carts::pricing::{Units, line, totals};
-use crate::carts::{Cart, CartState, Charge, ChargeState, Line, Payer, Receipt, Refund};
+use crate::carts::{Cart, CartState, Charge, ChargeState, Line, Payer, Receipt, ReceiptStatus, Refund};
 use crate::events::{
     Claim, Credential, Direction, Entry, Fact, Held, Hold, InteractionId, InteractionKind, Opening, Outcome, Reason,
     Subject,
@@ -419,12 +419,17 @@ impl Books {
         }
     }
 
-    /// Forgets what is older than 24 h and finished.
+    /// Forgets what is older than 24 h and finished. What staff have to decide waits for them, over any weekend.
     pub fn forget_before(&mut self, now: ShopTime) {
         let old = ShopTime(now.0 - REMEMBER_US);
         self.taps.retain(|_, tap| tap.at > old);
         self.passages.retain(|_, at| *at > old);
-        let settled = |visit: &Visit| visit.charges.iter().all(|(_, state)| *state == ChargeState::Captured);
+        let decided = |visit: &Visit| {
+            let waits = |status| matches!(status, ReceiptStatus::BeingChecked | ReceiptStatus::Contested);
+            !visit.receipt.as_ref().is_some_and(|receipt| waits(receipt.status))
+        };
+        let settled =
+            |visit: &Visit| decided(visit) && visit.charges.iter().all(|(_, state)| *state == ChargeState::Captured);
         self.visits.retain(|_, visit| visit.closed.is_none_or(|(_, left)| left > old || !settled(visit)));
     }
 }

@@ -504,10 +504,9 @@ impl Floor {
             for (body, rival) in &look.ambiguous {
                 let visits = [body, rival].map(|body| self.books.open_visit_of(*body).map(|visit| visit.id));
                 if body == rival || visits[0] != visits[1] {
-                    visits
-                        .into_iter()
-                        .flatten()
-                        .for_each(|visit| self.doubt(visit, "mistakable after a restart", None));
+                    visits.into_iter().flatten().for_each(|visit| {
+                        self.doubt(visit, "after a restart they could be taken for somebody else", None)
+                    });
                 }
             }
         }

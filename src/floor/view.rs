@@ -83,8 +83,10 @@ impl Floor {
                 .push("The message broker does not answer: shelves and gates are not heard. Check mosquitto.".into());
         }
         if let Some(since) = self.offline_since {
-            let minutes = self.now.since(since) / (60 * SECOND_US);
-            reasons.push(format!("Payments are offline for {minutes} min; sales are kept and sent later."));
+            let lasting = lasting(self.now.since(since));
+            reasons.push(format!(
+                "The payment service has not answered a tap for {lasting}: gates open by the offline rule, up to its limits."
+            ));
         }
         reasons.extend(self.unhealthy().into_iter().map(|(device, fault)| format!("{} {fault}.", capital(&device))));
         reasons
@@ -97,8 +99,10 @@ impl Floor {
         let mut unhealthy = BTreeMap::new();
         for (id, camera) in &self.cameras {
             let fault = match camera.last {
-                Some((at, _)) if self.now.since(at) > 5 * SECOND_US => "has been silent for more than 5 s",
-                None if settled => "has not shown anything since the start",
+                Some((at, _)) if self.now.since(at) > 5 * SECOND_US => {
+                    "has been silent for more than 5 s: check its power and network"
+                }
+                None if settled => "has shown nothing since carryout started: check its power and network",
                 _ => continue,
             };
             unhealthy.insert(format!("camera {id}"), fault.to_owned());
@@ -125,4 +129,13 @@ impl Floor {
 fn capital(text: &str) -> String {
     let mut letters = text.chars();
     letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}
+
+/// As one says it: seconds at first, then minutes, then hours.
+fn lasting(us: i64) -> String {
+    match us / SECOND_US {
+        s @ ..90 => format!("{s} s"),
+        s @ 90..5_400 => format!("{} min", s / 60),
+        s => format!("{} h", s / 3_600),
+    }
 }

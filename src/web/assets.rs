@@ -7,7 +7,13 @@ use sha2::{Digest, Sha256};
 const INDEX: &[u8] = include_bytes!("../../assets/index.html");
 const STYLE: &[u8] = include_bytes!("../../assets/style.css");
 const SCRIPT: &[u8] = include_bytes!("../../assets/app.js");
+const DECIDE: &[u8] = include_bytes!("../../assets/decide.js");
 const FAVICON: &[u8] = include_bytes!("../../assets/favicon.svg");
+
+/// What a first visit loads, without HTTP's headers.
+pub fn bytes() -> usize {
+    [INDEX, STYLE, SCRIPT, DECIDE, FAVICON].iter().map(|file| file.len()).sum()
+}
 
 pub async fn index(headers: HeaderMap) -> Response {
     file(&headers, "text/html; charset=utf-8", INDEX)
@@ -19,6 +25,10 @@ pub async fn style(headers: HeaderMap) -> Response {
 
 pub async fn script(headers: HeaderMap) -> Response {
     file(&headers, "text/javascript; charset=utf-8", SCRIPT)
+}
+
+pub async fn decide(headers: HeaderMap) -> Response {
+    file(&headers, "text/javascript; charset=utf-8", DECIDE)
 }
 
 pub async fn favicon(headers: HeaderMap) -> Response {

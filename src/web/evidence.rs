@@ -83,7 +83,7 @@ fn sentence(fact: &Fact, shop: &Shop) -> String {
     match fact {
         Fact::Started { version, .. } => format!("Carryout {version} started."),
         Fact::Asked { gate, amount, .. } => {
-            format!("Tapped at {gate}; upstream was asked to keep {} ready.", money(*amount))
+            format!("Tapped at {gate}; the payment service was asked to keep {} ready.", money(*amount))
         }
         Fact::Decided { gate, open: true, offline, .. } => {
             format!("{gate} opened{}.", if *offline { " by the offline rule" } else { "" })
@@ -99,7 +99,9 @@ fn sentence(fact: &Fact, shop: &Shop) -> String {
         }
         Fact::PayerBound { tap_id: Some(_), .. } => "The tap pays for this visit.".to_owned(),
         Fact::PayerBound { tap_id: None, .. } => "Staff bound a payer to this visit.".to_owned(),
-        Fact::HoldAdopted { hold, .. } => format!("Upstream's late answer keeps {} ready.", money(hold.amount)),
+        Fact::HoldAdopted { hold, .. } => {
+            format!("The payment service's late answer keeps {} ready.", money(hold.amount))
+        }
         Fact::HoldReleased { why, .. } => format!("The money kept ready was released: {why}."),
         Fact::Joined { body } => format!("Body {body} joined."),
         Fact::Left { body } => format!("Body {body} left."),
@@ -137,14 +139,14 @@ fn sentence(fact: &Fact, shop: &Shop) -> String {
                 ChargeState::Sent => "was sent",
                 ChargeState::Captured => "was captured",
                 ChargeState::Declined => "was declined",
-                ChargeState::Unknown => "is unknown upstream so far; it is asked for",
+                ChargeState::Unknown => "has no answer yet; the payment service is asked for it",
                 ChargeState::WrittenOff => "was written off",
             };
             format!("The charge {word}{}.", reason.as_ref().map_or(String::new(), |why| format!(" ({why})")))
         }
         Fact::RefundQueued { refund } => format!("A refund of {} was queued: {}.", money(refund.amount), refund.reason),
         Fact::RefundAnswered { done: true, .. } => "The refund was paid out.".to_owned(),
-        Fact::RefundAnswered { done: false, .. } => "The refund was refused upstream.".to_owned(),
+        Fact::RefundAnswered { done: false, .. } => "The payment service refused the refund.".to_owned(),
         Fact::Loss { total } => format!("Goods for {} left with no payer.", money(*total)),
         Fact::Erased { why } => format!("The personal parts of this visit were erased: {why}."),
     }
@@ -156,7 +158,7 @@ fn part(claim: &Claim, shop: &Shop) -> String {
         None => "something unknown".to_owned(),
     };
     let verb = if claim.count < 0 { "put back" } else { "took" };
-    format!("{verb} {} x {name}, {:.0} % sure", claim.count.abs(), claim.probability.get() * 100.0)
+    format!("{verb} {} × {name}, {:.0} % sure", claim.count.abs(), claim.probability.get() * 100.0)
 }
 
 fn why_shut(reason: Reason) -> &'static str {
@@ -167,7 +169,7 @@ fn why_shut(reason: Reason) -> &'static str {
         Reason::AlreadyUsed => "the code was already used",
         Reason::UnknownCode => "the code is not known",
         Reason::ShopClosed => "the shop is closed",
-        Reason::OfflineLimit => "upstream is away and the offline limit is reached",
+        Reason::OfflineLimit => "the payment service does not answer and the limit for that is reached",
         Reason::Malformed => "the tap could not be read",
         Reason::Restricted => "not allowed here",
     }

@@ -38,16 +38,17 @@ pub fn health(snapshot: &Snapshot, sync: &SyncStatus, silent_for: Duration, now:
             state = ShopState::Degraded;
         }
         let waiting = match (sync.queue_rows, sync.queue_oldest_us) {
-            (0, _) => "Nothing is waiting".to_owned(),
-            (1, Some(oldest)) => format!("1 message has been waiting safely on disk for {}", ago(now, oldest)),
-            (rows, Some(oldest)) => {
-                format!("{rows} messages wait safely on disk, the oldest for {}", ago(now, oldest))
+            (0, _) => "Nothing waits to be sent, and it is tried again by itself".to_owned(),
+            (1, Some(oldest)) => {
+                format!("1 message has been waiting safely on disk for {}; it is sent by itself", ago(now, oldest))
             }
-            (rows, None) => format!("{rows} messages wait safely on disk"),
+            (rows, Some(oldest)) => {
+                let oldest = ago(now, oldest);
+                format!("{rows} messages wait safely on disk, the oldest for {oldest}; they are sent by themselves")
+            }
+            (rows, None) => format!("{rows} messages wait safely on disk; they are sent by themselves"),
         };
-        reasons.push(format!(
-            "Payments cannot be sent: the payment service does not answer. {waiting}; sending goes on by itself."
-        ));
+        reasons.push(format!("The payment service does not answer. {waiting}."));
     }
     let spoke = snapshot.t_us != ShopTime::default();
     if !spoke || silent_for > SILENT {
@@ -115,7 +116,7 @@ mod tests {
         for (story, snapshot, sync, silent_s, state, first) in [
             ("all is well", &up, &here, 0, ShopState::Up, None),
             ("nobody asked upstream yet", &up, &SyncStatus::default(), 0, ShopState::Up, None),
-            ("upstream is away", &up, &away, 0, ShopState::Degraded, Some("Payments cannot be sent")),
+            ("upstream is away", &up, &away, 0, ShopState::Degraded, Some("The payment service does not answer")),
             ("a camera too", &camera, &away, 0, ShopState::Degraded, Some("Camera 2 is dark.")),
             ("the floor is stuck", &camera, &here, 6, ShopState::Closed, Some("The floor has not reported for 6 s")),
             ("just started", &Snapshot::default(), &here, 0, ShopState::Closed, Some("Starting")),
@@ -129,6 +130,9 @@ mod tests {
             );
         }
         let said = health(&up, &away, Duration::ZERO, now).reasons.remove(0);
-        assert!(said.contains("3 messages wait safely on disk, the oldest for 4 min"), "{said}");
+        assert!(
+            said.contains("3 messages wait safely on disk, the oldest for 4 min; they are sent by themselves."),
+            "{said}"
+        );
     }
 }

@@ -14,6 +14,7 @@ mod plan;
 mod problem;
 mod receipts;
 mod refunds;
+mod reviews;
 mod routes;
 mod session;
 mod stream;
@@ -21,6 +22,7 @@ mod taps;
 mod tell;
 mod visits;
 
+pub use assets::bytes as page_bytes;
 pub use health::{Health, health};
 pub use problem::Problem;
 pub use routes::{Access, route_list, router};

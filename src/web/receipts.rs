@@ -1,4 +1,4 @@
-//! Receipts, contesting them, and deciding those that wait for a human.
+//! Receipts, contesting them, and deciding those that wait for a human (`reviews` lists them).
 //!
 //! Whoever changes quantities names the lines they mean; the lines they do not name stand as they are. What goes to the
 //! floor is always the whole list, product by product.
@@ -64,11 +64,6 @@ pub async fn get(State(web): State<Arc<Web>>, Id(id): Id) -> Result<Response, Pr
     Ok(axum::Json(look_up(&web, ReceiptId(id)).await?).into_response())
 }
 
-pub async fn reviews(State(web): State<Arc<Web>>) -> Result<Response, Problem> {
-    let receipts = web.books(|books| books.reviews()).await?;
-    Ok(axum::Json(json!({ "reviews": receipts })).into_response())
-}
-
 async fn look_up(web: &Web, id: ReceiptId) -> Result<Receipt, Problem> {
     let found = web.books(move |books| books.receipt(id)).await?;
     found.ok_or_else(|| Problem::unknown("There is no receipt of this id."))
@@ -102,24 +97,44 @@ pub async fn contest(State(web): State<Arc<Web>>, Id(id): Id, Json(body): Json<W
         return Err(Problem::malformed("Every claimed quantity is the one on the receipt; nothing is contested."));
     }
     let visit = receipt.cart.visit_id;
-    answer(&web, receipt.receipt_id, Observation::Contested { visit, lines: lines.into_iter().collect() }).await
+    let contested = Observation::Contested { visit, lines: lines.into_iter().collect() };
+    answer(&web, receipt.receipt_id, contested, |status| status == ReceiptStatus::Contested).await
 }
 
 /// Staff decide a receipt that is being checked or contested. No lines at all: right as it is.
 pub async fn review(State(web): State<Arc<Web>>, Id(id): Id, Json(body): Json<WishBody>) -> Result<Response, Problem> {
     let receipt = look_up(&web, ReceiptId(id)).await?;
-    if !matches!(receipt.status, ReceiptStatus::BeingChecked | ReceiptStatus::Contested) {
+    if !waits(receipt.status) {
         return Err(Problem::conflict("This receipt does not wait for a decision."));
     }
     let lines = wished(&receipt, &body, &web.given.shop)?;
     let visit = receipt.cart.visit_id;
-    answer(&web, receipt.receipt_id, Observation::Reviewed { visit, lines: lines.into_iter().collect() }).await
+    let reviewed = Observation::Reviewed { visit, lines: lines.into_iter().collect() };
+    answer(&web, receipt.receipt_id, reviewed, |status| !waits(status)).await
 }
 
-/// 200 with the receipt as it now stands, or 202 while the ledger has not confirmed.
-async fn answer(web: &Web, id: ReceiptId, observation: Observation) -> Result<Response, Problem> {
+fn waits(status: ReceiptStatus) -> bool {
+    matches!(status, ReceiptStatus::BeingChecked | ReceiptStatus::Contested)
+}
+
+/// 200 with the receipt as it now stands, or 202 while the ledger has not confirmed. The floor has the last word: a
+/// receipt that is not as it should be by now was not changed, and nobody may believe that it was.
+async fn answer(
+    web: &Web,
+    id: ReceiptId,
+    observation: Observation,
+    as_asked: impl Fn(ReceiptStatus) -> bool,
+) -> Result<Response, Problem> {
     match tell(web, observation).await? {
-        Told::Durable => Ok(axum::Json(look_up(web, id).await?).into_response()),
+        Told::Durable => {
+            let receipt = look_up(web, id).await?;
+            if !as_asked(receipt.status) {
+                return Err(Problem::conflict(
+                    "The floor did not take this: the receipt stands as it was. Read it again.",
+                ));
+            }
+            Ok(axum::Json(receipt).into_response())
+        }
         Told::Pending => Ok((StatusCode::ACCEPTED, axum::Json(json!({ "receipt_id": id }))).into_response()),
     }
 }

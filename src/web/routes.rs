@@ -1,6 +1,8 @@
 //! Every path of the daemon and who may walk it, in one table. A path that is not in it does not exist.
 
-use super::{Problem, Web, assets, door, health, metrics, plan, receipts, refunds, session, stream, taps, visits};
+use super::{
+    Problem, Web, assets, door, health, metrics, plan, receipts, refunds, reviews, session, stream, taps, visits,
+};
 use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{MethodRouter, delete, get, post};
@@ -23,6 +25,7 @@ fn table() -> Vec<Route> {
         ("get", "/", Anybody, get(assets::index)),
         ("get", "/style.css", Anybody, get(assets::style)),
         ("get", "/app.js", Anybody, get(assets::script)),
+        ("get", "/decide.js", Anybody, get(assets::decide)),
         ("get", "/favicon.svg", Anybody, get(assets::favicon)),
         ("get", "/metrics", Anybody, get(metrics::get)),
         ("get", "/api/v1/health", Anybody, get(health::get)),
@@ -38,7 +41,7 @@ fn table() -> Vec<Route> {
         ("get", "/api/v1/receipts", Staff, get(receipts::list)),
         ("get", "/api/v1/receipts/{id}", Staff, get(receipts::get)),
         ("post", "/api/v1/receipts/{id}/contest", Staff, post(receipts::contest)),
-        ("get", "/api/v1/reviews", Staff, get(receipts::reviews)),
+        ("get", "/api/v1/reviews", Staff, get(reviews::list)),
         ("post", "/api/v1/reviews/{id}", Staff, post(receipts::review)),
         ("post", "/api/v1/charges/{id}/refunds", Staff, post(refunds::post)),
     ]

@@ -2,6 +2,8 @@
 //! the system's choice. Dropping [`Daemon`] stops it.
 #![allow(dead_code)] // every test program uses its own part
 
+pub mod browser;
+
 use carryout::base::geometry::Line as FloorLine;
 use carryout::base::time::Clock;
 use carryout::base::*;
@@ -260,12 +262,7 @@ pub fn sample_snapshot(shop: &Shop, now: ShopTime) -> Snapshot {
             &[],
         ),
         view(cart(bob, Some("1881"), &[(1, 2, false)], now), 222, &[2], &[]),
-        view(
-            cart(tail, None, &[(2, 1, false)], now),
-            140,
-            &[5],
-            &["Came in without a tap: nobody pays until a tap or staff bind one."],
-        ),
+        view(cart(tail, None, &[(2, 1, false)], now), 140, &[5], &["shelf 4-4 changed while the shop was blind"]),
         view(cart(ann, Some("4242"), &[(0, 1, false), (3, 1, true)], now), 48, &[1], &[]),
     ];
     let shelves = shop.layout.shelves.keys().enumerate().map(|(i, shelf)| ShelfView {
