@@ -600,9 +600,9 @@ impl Floor {
         let orphan = |(id, tap): (&TapId, &super::books::TapRecord)| {
             let waiting = self.asking.contains_key(id) || self.asking.values().any(|a| a.followers.contains(id));
             let old = self.now.since(tap.at) > TAP_EXPIRES_MS * MS_US;
-            (tap.decided.is_none() && !waiting && old).then(|| id.clone())
+            (!waiting && old).then(|| id.clone())
         };
-        let orphans: Vec<TapId> = self.books.taps.iter().filter_map(orphan).collect();
+        let orphans: Vec<TapId> = self.books.undecided_taps().filter_map(orphan).collect();
         for tap_id in orphans {
             let visit = self.books.taps[&tap_id].visit;
             self.decide(&tap_id, Err(Reason::Expired), true);
