@@ -8,6 +8,7 @@
 mod sections;
 
 pub use crate::carts::PolicyOptions;
+pub use crate::floor::DeviceClocks;
 pub use crate::fusion::StepOptions;
 pub use crate::perception::VisionOptions;
 pub use crate::sensors::camera::CameraOptions;
@@ -82,17 +83,6 @@ impl Default for WebOptions {
 #[serde(default, deny_unknown_fields)]
 pub struct ClockOptions {
     pub devices: DeviceClocks,
-}
-
-/// Whose word counts for when something happened.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum DeviceClocks {
-    /// Each device's offset is learned from when its messages arrive.
-    #[default]
-    Learned,
-    /// Times are taken as sent: for playback faster than real time.
-    Sender,
 }
 
 impl Config {

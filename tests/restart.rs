@@ -2,6 +2,7 @@
 
 mod common;
 
+use carryout::carts::policy::{Doubt, PolicyOptions};
 use carryout::ledger::verify;
 use common::Stage;
 
@@ -125,4 +126,32 @@ fn killed_with_three_shoppers_inside() {
     assert!(billed_or_looked_at.contains(&outcomes[0].as_str()), "only ann could have: {}", outcomes[0]);
     assert_eq!(outcomes[2], "empty", "nobody else is");
     assert!(verify(&stage.ledger_path()).expect("a readable ledger").is_clean());
+}
+
+/// Two at one shelf when the daemon dies, and something is missing when it is back: nobody is charged on a guess.
+#[test]
+fn what_anybody_could_have_taken_is_charged_to_nobody() {
+    let story = |doubt: Doubt| {
+        let mut stage = Stage::with(PolicyOptions { doubt, ..PolicyOptions::default() }).on_disk();
+        stage.play(
+            "0 ann taps in
+             1 ann enters
+             4 ann takes bread
+             8 ann goes 3.05 2.9
+             9 bob taps in
+             10 bob enters
+             13 bob goes 3.35 2.9
+             20 all waits",
+        );
+        stage.kill(30);
+        stage.play(
+            "20.5 ann takes cola
+             30 ann leaves
+             34 bob leaves
+             46 all waits",
+        );
+        stage.outcomes()
+    };
+    assert_eq!(story(Doubt::Review), ["review; 1 bread: 3.00", "review; : 0.00"], "a human looks at both");
+    assert_eq!(story(Doubt::Favour), ["charged; 1 bread: 3.00; captured 3.00", "empty"], "or the shop bears the loss");
 }

@@ -2,9 +2,10 @@
 
 mod common;
 
-use carryout::base::{Cents, ProductId};
+use carryout::base::{Cents, ProductId, ShopTime};
 use carryout::carts::policy::{Doubt, Join, PolicyOptions};
-use carryout::events::{Fact, Observation, Reason};
+use carryout::events::{Fact, Observation, Reason, Stamped};
+use carryout::floor::{Books, DeviceClocks, Floor, FloorOptions};
 use common::Stage;
 
 /// Plays a story and compares what became of it, visit by visit in the order they began.
@@ -64,7 +65,7 @@ fn takes_and_puts() {
 
 #[test]
 fn a_misplaced_item_is_still_that_item() {
-    check(
+    let stage = check(
         "cola put between wine and gum is bought there as cola",
         "0 ann taps in
          1 ann enters
@@ -78,6 +79,22 @@ fn a_misplaced_item_is_still_that_item() {
          46 all waits",
         &["empty", "charged; 1 cola: 2.50; captured 2.50"],
     );
+    let misplaced: Vec<_> = stage.events.iter().filter(|event| event.kind == "shelf.misplaced").collect();
+    assert_eq!(misplaced.len(), 1, "staff hear of it once");
+    assert_eq!((&misplaced[0].data["product"], &misplaced[0].data["shelf"]), (&"cola".into(), &"b".into()));
+}
+
+#[test]
+fn a_silent_device_is_told_once() {
+    let stage = check(
+        "a shelf goes off the network",
+        "0 a offline
+ 20 all waits",
+        &[],
+    );
+    let unhealthy: Vec<_> = stage.events.iter().filter(|event| event.kind == "device.unhealthy").collect();
+    assert_eq!(unhealthy.len(), 1, "{unhealthy:?}");
+    assert_eq!(unhealthy[0].subject.as_deref(), Some("shelf a"));
 }
 
 #[test]
@@ -191,6 +208,61 @@ fn nobody_pays_or_pays_at_the_exit() {
         &["charged; 1 bread: 3.00; captured 3.00"],
     );
     assert_eq!(stage.asked[0].1, Cents(300), "the exit asks for what is owed");
+}
+
+#[test]
+fn beams_and_pictures_count_everybody_once() {
+    check(
+        "the beam says so before the picture",
+        "0 ann taps in
+         1 ann enters
+         1.4 ann passes in
+         4 ann takes cola
+         9 ann leaves
+         12.3 ann passes out
+         14 all waits",
+        &["charged; 1 cola: 2.50; captured 2.50"],
+    );
+    check(
+        "ann leaves while bob comes in",
+        "0 ann taps in
+         1 ann enters
+         1.5 ann passes in
+         4 ann takes cola
+         9 bob taps in
+         10.2 bob enters
+         10.7 bob passes in
+         11.0 ann leaves
+         14.2 ann passes out
+         16 bob takes bread
+         22 bob leaves
+         27.3 bob passes out
+         30 all waits",
+        &["charged; 1 cola: 2.50; captured 2.50", "charged; 1 bread: 3.00; captured 3.00"],
+    );
+    check(
+        "no eyes at all: the one who is in took it",
+        "0 eyes close
+         1 ann taps in
+         2 ann enters
+         2.4 ann passes in
+         5 ann takes cola
+         10 ann leaves
+         14 ann passes out
+         18 all waits",
+        &["charged; 1 cola: 2.50; captured 2.50"],
+    );
+    let stage = check(
+        "a beam cut twice is one body",
+        "0 ann taps in
+         1 ann enters
+         1.4 ann passes in
+         1.6 ann passes in
+         4 ann leaves
+         20 all waits",
+        &["empty"],
+    );
+    assert!(stage.entries.iter().filter(|entry| matches!(entry.fact, Fact::Joined { .. })).count() == 1);
 }
 
 #[test]
@@ -331,12 +403,6 @@ fn staff_bind_contest_and_refund() {
 }
 
 #[test]
-fn doubt_in_the_customers_favour_is_a_policy() {
-    let policy = PolicyOptions { doubt: Doubt::Favour, ..PolicyOptions::default() };
-    assert_ne!(policy, PolicyOptions::default());
-}
-
-#[test]
 fn the_same_observations_give_the_same_entries() {
     let story = "0 ann taps in
          1 ann enters
@@ -346,14 +412,40 @@ fn the_same_observations_give_the_same_entries() {
          20 all waits";
     let mut first = Stage::new();
     first.play(story);
-    let mut floor = carryout::floor::Floor::new(
-        first.shop.clone(),
-        Default::default(),
-        carryout::floor::Books::new(first.shop.clone()),
-        Default::default(),
-    );
+    let books = Books::new(first.shop.clone());
+    let mut floor = Floor::new(first.shop.clone(), Default::default(), books, Default::default());
     let again: Vec<_> = first.sent.iter().flat_map(|stamped| floor.apply(stamped.clone()).entries).collect();
     let bytes = |entries: &[carryout::events::Entry]| serde_json::to_vec(entries).unwrap();
     assert_eq!(bytes(&first.entries), bytes(&again));
     assert!(!again.is_empty());
+}
+
+/// A day played ten times too fast, with the senders' clocks: the same carts and charges as in real time.
+#[test]
+fn a_playback_faster_than_real_time_ends_the_same() {
+    let mut first = Stage::new();
+    first.play(
+        "0 ann taps in
+         1 ann enters
+         4 ann takes cola
+         9 ann leaves
+         12 bob taps in
+         13 bob enters
+         17 bob takes bread
+         22 bob puts bread
+         27 bob leaves
+         38 all waits",
+    );
+    let options = FloorOptions { device_clocks: DeviceClocks::Sender, ..FloorOptions::default() };
+    let mut floor = Floor::new(first.shop.clone(), options, Books::new(first.shop.clone()), Default::default());
+    for stamped in &first.sent {
+        let since_us = stamped.arrival.since(common::START) / 10;
+        let stamped = Stamped { arrival: ShopTime(common::START.0 + since_us), ..stamped.clone() };
+        floor.apply(stamped);
+        assert_eq!(floor.broken_invariants(), Vec::<String>::new());
+    }
+    let real_time = first.outcomes();
+    first.floor = floor;
+    assert_eq!(first.outcomes(), real_time);
+    assert_eq!(real_time, ["charged; 1 cola: 2.50; captured 2.50", "empty"]);
 }

@@ -97,7 +97,7 @@ pub async fn simulate(args: &SimulateArgs) -> Result<String, String> {
             let mut playback = play.playback(RECORDED_START_US, Gates::Assumed, planned);
             let failed = |err| format!("recording {} into {}: {err}", play.name, dir.display());
             record(&mut playback, seed, until_us, &dir).map_err(failed)?;
-            play.told.write(&dir.join("shop")).map_err(|err| format!("writing {}: {err}", dir.display()))?;
+            play.told.write(dir.join("shop")).map_err(|err| format!("writing {}: {err}", dir.display()))?;
             let seconds = (until_us - RECORDED_START_US) / 1_000_000;
             report += &format!("{}: {seconds} s of shop in {}\n", play.name, dir.display());
             bar.inc(1);

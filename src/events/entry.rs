@@ -169,6 +169,9 @@ pub enum Fact {
     /// The visit could not be followed without a gap (crash, broker loss); policy decides what that means.
     Doubted {
         why: String,
+        /// The shelf that changed in the dark, where this visit is one of several that could have done it.
+        #[serde(default)]
+        shelf: Option<ShelfId>,
     },
     /// Staff decided what is on the receipt: units per product.
     Reviewed {

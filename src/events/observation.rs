@@ -79,6 +79,21 @@ pub enum Observation {
     Tick,
 }
 
+impl Observation {
+    /// When a device says this happened, by its own clock, us; `None` for what comes from no device. Of a weight batch
+    /// it is the end: that is when it was sent.
+    pub fn sent_us(&self) -> Option<i64> {
+        match self {
+            Observation::Weights(weights) => Some(weights.end_us()),
+            Observation::Tap(tap) => Some(tap.t_us),
+            Observation::Passage(passage) => Some(passage.t_us),
+            Observation::GateClock { t_us, .. } => Some(*t_us),
+            Observation::People(people) => Some(people.t_us),
+            _ => None,
+        }
+    }
+}
+
 /// One batch of a shelf's load cells: equal-length rows, the first sample at `t0_us` of the device's clock.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Weights {
@@ -89,6 +104,18 @@ pub struct Weights {
     /// Microseconds between samples.
     pub dt_us: i64,
     pub plates: Vec<PlateSamples>,
+}
+
+impl Weights {
+    /// Microseconds the batch covers.
+    pub fn length_us(&self) -> i64 {
+        self.plates.iter().map(|plate| plate.grams.len()).max().unwrap_or(0) as i64 * self.dt_us
+    }
+
+    /// The end of the last sample, by the device's clock.
+    pub fn end_us(&self) -> i64 {
+        self.t0_us.saturating_add(self.length_us())
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -40,6 +40,8 @@ pub struct Visit {
     pub offline: bool,
     pub claims: Vec<(InteractionId, Claim)>,
     pub doubts: Vec<String>,
+    /// One of several that could have changed a shelf while we were blind: even an empty cart is looked at.
+    pub suspect: bool,
     /// Products claimed of a shelf that changed while we were blind.
     pub blind: Vec<ProductId>,
     /// Staff have decided what is on the receipt; later weights change nothing.
@@ -360,6 +362,7 @@ impl Books {
                         offline: false,
                         claims: Vec::new(),
                         doubts: Vec::new(),
+                        suspect: false,
                         blind: Vec::new(),
                         reviewed: false,
                         closed: None,
@@ -484,7 +487,10 @@ impl Visit {
                 }
             }
             Fact::Reviewed { .. } => self.reviewed = true,
-            Fact::Doubted { why } => self.doubts.push(why.clone()),
+            Fact::Doubted { why, shelf } => {
+                self.doubts.push(why.clone());
+                self.suspect |= shelf.is_some();
+            }
             Fact::VisitClosed { outcome, left_us, .. } => {
                 self.closed = Some((*outcome, *left_us));
                 self.revision += 1;

@@ -5,6 +5,61 @@
 
 use crate::base::ShopTime;
 use crate::base::limits::FUTURE_US;
+use serde::Deserialize;
+
+/// Whose word counts for when something happened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DeviceClocks {
+    /// Each device's offset is learned from when its messages arrive.
+    #[default]
+    Learned,
+    /// Times are taken as sent, and the shop's time is the senders': for playback faster than real time. When they lie in
+    /// the past, all are moved by the same amount.
+    Sender,
+}
+
+impl std::str::FromStr for DeviceClocks {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<DeviceClocks, String> {
+        match text {
+            "learned" => Ok(DeviceClocks::Learned),
+            "sender" => Ok(DeviceClocks::Sender),
+            _ => Err(format!("\"{text}\" is nobody's clock; known: learned, sender")),
+        }
+    }
+}
+
+/// Shop time when the senders' clocks count: it follows their messages, and runs on by itself while they are silent.
+#[derive(Clone, Copy, Debug)]
+pub struct SenderTime {
+    moved_us: i64,
+    /// The latest sender time (moved), and when that message arrived.
+    latest: (ShopTime, ShopTime),
+}
+
+impl SenderTime {
+    pub fn from_first(device_us: i64, arrival: ShopTime) -> SenderTime {
+        let moved_us = (arrival.0 - device_us).max(0);
+        SenderTime { moved_us, latest: (ShopTime(device_us + moved_us), arrival) }
+    }
+
+    pub fn event_time(&self, device_us: i64) -> ShopTime {
+        ShopTime(device_us + self.moved_us)
+    }
+
+    /// Now, given what has just arrived: a stamped message, or something without a sender's time.
+    pub fn now(&mut self, device_us: Option<i64>, arrival: ShopTime) -> ShopTime {
+        match device_us.map(|device_us| self.event_time(device_us)) {
+            Some(t) if t > self.latest.0 => {
+                self.latest = (t, arrival);
+                t
+            }
+            _ => ShopTime(self.latest.0.0 + arrival.since(self.latest.1).max(0)),
+        }
+    }
+}
 
 /// Further off its own line than this, a device may have been set anew, us.
 const JUMP_US: i64 = 2_000_000;

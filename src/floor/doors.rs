@@ -447,7 +447,13 @@ impl Floor {
                         self.plan.body(*body).is_some_and(near) && fresh(self, *body)
                     });
                     let body = bound.or_else(|| self.nearest(to_line, BEAM_M, fresh));
-                    let body = body.unwrap_or_else(|| self.plan.imagine(self.now, line.from.toward(line.to, 0.5)));
+                    let middle = line.from.toward(line.to, 0.5);
+                    if body.is_none() && self.is_watched(middle) {
+                        // A beam cut twice by one body, or by a bag: eyes on the gate saw nobody.
+                        self.counters.count("passage.nobody");
+                        continue;
+                    }
+                    let body = body.unwrap_or_else(|| self.plan.imagine(self.now, middle));
                     self.enter(body, Some(&gate), t);
                     body
                 }
@@ -474,6 +480,14 @@ impl Floor {
         }
     }
 
+    /// Whether a live camera sees this place.
+    fn is_watched(&self, at: Point2) -> bool {
+        let covers = |id: &crate::base::CameraId| {
+            self.shop.layout.cameras.get(id).is_some_and(|camera| crate::base::geometry::within(&camera.covers, at))
+        };
+        self.live_cameras().any(|(id, _)| covers(id))
+    }
+
     pub(super) fn people(&mut self, people: People) {
         let Some(t) = self.event_time(Device::Camera(people.camera.clone()), people.t_us) else { return };
         let Some(CameraState { last }) = self.cameras.get_mut(&people.camera) else {
@@ -488,7 +502,10 @@ impl Floor {
             for (body, rival) in &look.ambiguous {
                 let visits = [body, rival].map(|body| self.books.open_visit_of(*body).map(|visit| visit.id));
                 if body == rival || visits[0] != visits[1] {
-                    visits.into_iter().flatten().for_each(|visit| self.doubt(visit, "mistakable after a restart"));
+                    visits
+                        .into_iter()
+                        .flatten()
+                        .for_each(|visit| self.doubt(visit, "mistakable after a restart", None));
                 }
             }
         }

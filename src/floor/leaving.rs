@@ -62,7 +62,7 @@ impl Floor {
         let visit = &self.books.visits[&id];
         let entered = visit.bodies.values().map(|presence| presence.joined).min().unwrap_or(visit.opened);
         if visit.inside().next().is_some() {
-            self.doubt(id, "nobody saw them leave");
+            self.doubt(id, "nobody saw them leave", None);
         }
         let visit = &self.books.visits[&id];
         let units = self.billed(visit);
@@ -70,7 +70,7 @@ impl Floor {
         let owed: Cents = lines.iter().map(|line| line.total).sum();
         let outcome = if visit.by == Opening::Staff {
             Outcome::Staff
-        } else if lines.is_empty() && !(self.in_doubt(visit) && !visit.blind.is_empty()) {
+        } else if lines.is_empty() && !(visit.suspect && self.in_doubt(visit)) {
             Outcome::Empty
         } else if visit.payer.is_none() {
             Outcome::Loss

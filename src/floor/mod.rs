@@ -15,9 +15,10 @@ mod snapshot;
 mod view;
 
 pub use books::{Books, Visit};
+pub use clocks::DeviceClocks;
 pub use snapshot::{BodyView, CameraView, GateView, ShelfView, Snapshot, State, VisitView};
 
-use crate::base::limits::{CAMERA_DEAD_MS, REMEMBER_US};
+use crate::base::limits::{self, CAMERA_DEAD_MS};
 use crate::base::time::{MS_US, SECOND_US};
 use crate::base::{BodyId, CameraId, Counters, GateId, ShopTime, VisitId};
 use crate::carts::PolicyOptions;
@@ -25,7 +26,7 @@ use crate::events::{CartEvent, Effect, Effects, Entry, Fact, Observation, Outgoi
 use crate::fusion::StepOptions;
 use crate::shop::Shop;
 use crate::tracking::Plan;
-use clocks::DeviceClock;
+use clocks::{DeviceClock, SenderTime};
 use doors::{Asking, Crossing, GateState, Passing};
 use shelves::ShelfDesk;
 use std::collections::BTreeMap;
@@ -42,6 +43,7 @@ const STRANGER_US: i64 = 5 * SECOND_US;
 pub struct FloorOptions {
     pub policy: PolicyOptions,
     pub steps: StepOptions,
+    pub device_clocks: DeviceClocks,
 }
 
 pub struct Floor {
@@ -50,6 +52,9 @@ pub struct Floor {
     books: Books,
     plan: Plan,
     clocks: BTreeMap<Device, DeviceClock>,
+    /// Set by the first stamped message when the senders' clocks count.
+    sender_time: Option<SenderTime>,
+    last_tick: ShopTime,
     cameras: BTreeMap<CameraId, CameraState>,
     gates: BTreeMap<GateId, GateState>,
     asking: BTreeMap<crate::base::TapId, Asking>,
@@ -70,6 +75,7 @@ pub struct Floor {
     broker_up: bool,
     durable_seq: u64,
     state: (State, ShopTime),
+    known_unhealthy: BTreeMap<String, String>,
     last_whereabouts: ShopTime,
     last_tidy: ShopTime,
     now: ShopTime,
@@ -98,6 +104,8 @@ impl Floor {
             gates: shop.layout.gates.keys().map(|id| (id.clone(), GateState::default())).collect(),
             cameras: shop.layout.cameras.keys().map(|id| (id.clone(), CameraState::default())).collect(),
             clocks: BTreeMap::new(),
+            sender_time: None,
+            last_tick: ShopTime(0),
             asking: BTreeMap::new(),
             crossings: Vec::new(),
             passing: Vec::new(),
@@ -110,6 +118,7 @@ impl Floor {
             broker_up: true,
             durable_seq: 0,
             state: (State::Up, ShopTime(0)),
+            known_unhealthy: BTreeMap::new(),
             last_whereabouts: ShopTime(0),
             last_tidy: ShopTime(0),
             now: books.last,
@@ -144,7 +153,12 @@ impl Floor {
 
     /// Takes in one observation. Arrival times never run backwards; an earlier one is taken as now.
     pub fn apply(&mut self, stamped: Stamped) -> Effects {
-        self.now = self.now.max(stamped.arrival);
+        if self.sender_time.is_none() {
+            self.now = self.now.max(stamped.arrival);
+        }
+        if self.options.device_clocks == DeviceClocks::Sender {
+            self.follow_senders(&stamped);
+        }
         match stamped.observation {
             Observation::Started { anchor_us } => self.start(anchor_us),
             Observation::Weights(weights) => self.weights(weights),
@@ -169,6 +183,22 @@ impl Floor {
         std::mem::take(&mut self.fx)
     }
 
+    /// Shop time by the senders' clocks, with as many ticks as it has moved on by.
+    fn follow_senders(&mut self, stamped: &Stamped) {
+        let sent = stamped.observation.sent_us();
+        if let (None, Some(device_us)) = (&self.sender_time, sent) {
+            self.sender_time = Some(SenderTime::from_first(device_us, stamped.arrival));
+        }
+        let Some(time) = &mut self.sender_time else { return };
+        let until = time.now(sent, stamped.arrival);
+        let step = limits::TICK.as_micros() as i64;
+        while self.last_tick.0 > 0 && until.since(self.last_tick) > step {
+            self.now = self.now.max(ShopTime(self.last_tick.0 + step));
+            self.tick();
+        }
+        self.now = self.now.max(until);
+    }
+
     fn start(&mut self, anchor_us: i64) {
         let down_us = anchor_us - self.books.last.0;
         self.started = self.now;
@@ -188,7 +218,7 @@ impl Floor {
                 self.plan.restore(body, t, at);
             }
             if down_us > self.options.policy.restart_grace_s * SECOND_US {
-                self.doubt(id, &format!("the shop was blind for {} s", down_us / SECOND_US));
+                self.doubt(id, &format!("the shop was blind for {} s", down_us / SECOND_US), None);
             }
         }
         self.reopen_gates();
@@ -202,6 +232,7 @@ impl Floor {
     }
 
     fn tick(&mut self) {
+        self.last_tick = self.now;
         self.doors_tick();
         self.shelves_tick();
         self.leaving_tick();
@@ -209,11 +240,11 @@ impl Floor {
         if self.now.since(self.last_whereabouts) >= WHEREABOUTS_US {
             self.last_whereabouts = self.now;
             self.note_whereabouts();
+            self.health_tick();
         }
         if self.now.since(self.last_tidy) >= 3600 * SECOND_US {
             self.last_tidy = self.now;
             self.books.forget_before(self.now);
-            debug_assert!(REMEMBER_US > 3600 * SECOND_US);
         }
     }
 
@@ -254,6 +285,9 @@ impl Floor {
 
     /// Shop time of a device's stamp; `None` (counted) when it is dated ahead.
     fn event_time(&mut self, device: Device, t_us: i64) -> Option<ShopTime> {
+        if let Some(time) = &self.sender_time {
+            return Some(time.event_time(t_us));
+        }
         let name = match &device {
             Device::Shelf(id) => format!("shelf {id}"),
             Device::Gate(id) => format!("gate {id}"),
@@ -286,10 +320,10 @@ impl Floor {
         self.fx.entries.push(entry);
     }
 
-    fn doubt(&mut self, visit: VisitId, why: &str) {
+    fn doubt(&mut self, visit: VisitId, why: &str, shelf: Option<&crate::base::ShelfId>) {
         let known = self.books.visits.get(&visit).is_some_and(|v| v.doubts.iter().any(|doubt| doubt == why));
         if !known {
-            self.emit(Some(visit), Fact::Doubted { why: why.into() }, None);
+            self.emit(Some(visit), Fact::Doubted { why: why.into(), shelf: shelf.cloned() }, None);
         }
     }
 

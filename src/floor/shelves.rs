@@ -174,9 +174,8 @@ impl Floor {
         }
         desk.last_arrival = Some(self.now);
         desk.online = true;
-        let samples = weights.plates.iter().map(|plate| plate.grams.len()).max().unwrap_or(0) as i64;
-        let length_us = samples * weights.dt_us;
-        let Some(end) = self.event_time(Device::Shelf(id.clone()), weights.t0_us + length_us) else { return };
+        let length_us = weights.length_us();
+        let Some(end) = self.event_time(Device::Shelf(id.clone()), weights.end_us()) else { return };
         let desk = self.desk.shelves.get_mut(&id).expect("every shelf has a desk");
         let events = desk.scale.feed(ShopTime(end.0 - length_us), weights.dt_us, &weights.plates);
         self.step_events(&id, events);
@@ -477,11 +476,30 @@ impl Floor {
             let long = self.started.since(self.blind_from) > BLINK_US;
             if blind && (suspects.len() > 1 || long) {
                 let why = format!("shelf {} changed while the shop was blind", pending.shelf);
-                suspects.into_iter().for_each(|visit| self.doubt(visit, &why));
+                let several = suspects.len() > 1;
+                let shelf = several.then_some(&pending.shelf);
+                suspects.into_iter().for_each(|visit| self.doubt(visit, &why, shelf));
             }
+            self.tell_misplaced(pending, guesses);
             for visit in changed {
                 self.publish_cart(visit, true);
                 self.correct_if_closed(visit, pending.step.begin);
+            }
+        }
+    }
+
+    /// Something was put where the planogram does not have it: staff may want to tidy.
+    fn tell_misplaced(&mut self, pending: &Pending, guesses: &[Guess]) {
+        for guess in guesses {
+            let Some((_, Some(product), count, _)) = guess.alternatives.first() else { continue };
+            let planogram = &self.shop.planogram;
+            let belongs =
+                guess.plates.iter().any(|plate| planogram.on_plate(&pending.shelf, *plate).any(|p| p == product));
+            if *count < 0 && !belongs {
+                let (shelf, plates, quantity) = (&pending.shelf, &guess.plates, -count);
+                let data =
+                    serde_json::json!({ "shelf": shelf, "plates": plates, "product": product, "quantity": quantity });
+                self.tell("shelf.misplaced", shelf.to_string(), pending.id.0, data);
             }
         }
     }

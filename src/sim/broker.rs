@@ -32,6 +32,20 @@ fn program() -> Option<PathBuf> {
     places.chain(std::env::split_paths(&path)).map(|dir| dir.join("mosquitto")).find(|path| path.is_file())
 }
 
+/// A child out of our terminal's group (Ctrl-C stops us, and we stop the child when it is its turn) that is told to stop
+/// when we die without a word.
+pub fn bind_to_us(command: &mut Command) {
+    command.process_group(0);
+    #[cfg(target_os = "linux")]
+    // SAFETY: between fork and exec only this one system call is made, which takes plain numbers and allocates nothing.
+    unsafe {
+        command.pre_exec(|| match libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGTERM as libc::c_ulong, 0, 0, 0) {
+            0 => Ok(()),
+            _ => Err(std::io::Error::last_os_error()),
+        });
+    }
+}
+
 impl Mosquitto {
     /// Writes its config and log into `dir`. No persistence: measurements die with it, events live in the daemon's
     /// ledger.
@@ -42,18 +56,19 @@ impl Mosquitto {
         for _ in 0..5 {
             let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
             let config = dir.join("mosquitto.conf");
-            let log_line = log.display();
             std::fs::write(
                 &config,
                 format!(
                     "listener {port} 127.0.0.1\nallow_anonymous true\npersistence false\nset_tcp_nodelay true\n\
-                     log_dest file {log_line}\nlog_type error\nlog_type warning\n"
+                     log_dest stderr\nlog_type error\nlog_type warning\n"
                 ),
             )?;
             let mut command = Command::new(&program);
-            command.arg("-c").arg(&config).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-            // Out of our terminal's group: Ctrl-C stops us, and we stop the broker last.
-            let mut child = command.process_group(0).spawn()?;
+            command.arg("-c").arg(&config).stdin(Stdio::null()).stdout(Stdio::null());
+            // Our file, not mosquitto's: as root it gives its rights away before it opens one.
+            command.stderr(std::fs::File::create(&log)?);
+            bind_to_us(&mut command);
+            let mut child = command.spawn()?;
             let since = Instant::now();
             while since.elapsed() < UP && child.try_wait()?.is_none() {
                 if TcpStream::connect(("127.0.0.1", port)).is_ok() {

@@ -119,7 +119,7 @@ fn sentence(fact: &Fact, shop: &Shop) -> String {
             };
             format!("Shelf {shelf} became {:.0} g {weight}{seen}: {what} (by {model}).", delta_g.abs())
         }
-        Fact::Doubted { why } => format!("A human should look: {why}."),
+        Fact::Doubted { why, .. } => format!("A human should look: {why}."),
         Fact::VisitClosed { outcome, .. } => match outcome {
             Outcome::Charged => "Left; the cart is charged.",
             Outcome::Empty => "Left with nothing; nothing is charged.",

@@ -138,6 +138,8 @@ pub struct Stage {
     /// Taps and passages the broker keeps until they are acknowledged.
     unacked: Vec<Observation>,
     pub restarts: u32,
+    /// The camera works.
+    eyes_open: bool,
 }
 
 /// A real ledger in a directory of its own.
@@ -189,6 +191,7 @@ impl Stage {
             down: 0,
             unacked: Vec::new(),
             restarts: 0,
+            eyes_open: true,
         };
         stage.observe(Observation::Started { anchor_us: START.0 });
         stage.run_to(5.0);
@@ -275,6 +278,15 @@ impl Stage {
                     group_size: 1,
                 }));
             }
+            ["passes", direction] => {
+                self.taps += 1;
+                self.observe(Observation::Passage(Passage {
+                    gate,
+                    passage_id: PassageId::new(format!("passage-{}", self.taps)),
+                    t_us: self.now.0,
+                    direction: if *direction == "out" { Direction::Out } else { Direction::In },
+                }));
+            }
             ["enters"] => {
                 let human = self.humans.entry(who.to_owned()).or_insert_with(|| Human::at(Point2::new(0.4, 1.0), who));
                 human.goal = VecDeque::from([Point2::new(2.0, 1.0)]);
@@ -294,6 +306,7 @@ impl Stage {
             ["puts", product, "on", place] => self.reach(who, product, Some(place), 1.0, 1),
             ["is", "hidden"] => self.humans.get_mut(who).unwrap().visible = false,
             ["is", "seen"] => self.humans.get_mut(who).unwrap().visible = true,
+            ["close"] => self.eyes_open = false,
             ["offline"] => self.plates.get_mut(who).unwrap().online = false,
             ["online"] => {
                 let backlog = {
@@ -388,6 +401,9 @@ impl Stage {
     }
 
     fn look(&mut self) {
+        if !self.eyes_open {
+            return;
+        }
         self.people_seq += 1;
         let now = self.now;
         let person = |(_, human): (&String, &Human)| Person {

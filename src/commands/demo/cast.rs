@@ -55,6 +55,11 @@ impl Cast {
         }
     }
 
+    /// Whether as many have come as were asked for.
+    pub fn is_over(&self) -> bool {
+        self.came >= self.at_most
+    }
+
     /// The parties that tap before `us`, planned.
     pub fn until(&mut self, us: i64) -> Vec<Visit> {
         let mut visits = Vec::new();

@@ -1,7 +1,7 @@
 //! Listens to the demonstration: a line for what a visitor of the shop would notice, and at the end every receipt beside
 //! the truth. It believes the daemon's messages and upstream's records, never the daemon's insides.
 
-use crate::base::{Cents, ProductId};
+use crate::base::{Cents, ChargeId, ProductId};
 use crate::carts::Receipt;
 use crate::events::{Direction, Observation};
 use crate::shop::Shop;
@@ -9,7 +9,7 @@ use crate::sim::live::{Happened, Heard};
 use crate::sim::shoppers::{Style, Visit};
 use crate::sim::truth::{EventTruth, Taken, TruthLine};
 use crate::sim::upstream::Records;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::sync::Arc;
 
@@ -22,6 +22,8 @@ pub struct Diary {
     taps: BTreeMap<String, String>,
     visits: BTreeMap<String, String>,
     now_us: i64,
+    /// Who leaves later is not judged.
+    last_call_us: i64,
 }
 
 struct Shopper {
@@ -30,7 +32,8 @@ struct Shopper {
     token: String,
     left_us: Option<i64>,
     took: Option<Vec<Taken>>,
-    refused: bool,
+    /// Why the gate stayed shut.
+    refused: Option<String>,
     receipt: Option<(Receipt, i64)>,
     review: bool,
     closed: bool,
@@ -45,7 +48,13 @@ impl Diary {
             taps: BTreeMap::new(),
             visits: BTreeMap::new(),
             now_us: start_us,
+            last_call_us: i64::MAX,
         }
+    }
+
+    /// Only who has left by then is waited for and judged.
+    pub fn last_call(&mut self, us: i64) {
+        self.last_call_us = us;
     }
 
     /// Somebody is going to come.
@@ -57,7 +66,7 @@ impl Diary {
             token,
             left_us: None,
             took: None,
-            refused: false,
+            refused: None,
             receipt: None,
             review: false,
             closed: false,
@@ -107,8 +116,10 @@ impl Diary {
                         self.say(&who, format!("{gate} opens"));
                     }
                     (false, _) => {
-                        self.shoppers.get_mut(&who).expect("every tap is somebody's").refused = true;
-                        self.say(&who, format!("{gate} stays shut: {:?}", decision.reason).to_lowercase());
+                        let why = serde_json::to_value(decision.reason).expect("a reason is a word");
+                        let why = why.as_str().unwrap_or("no reason").replace('_', " ");
+                        self.say(&who, format!("{gate} stays shut: {why}"));
+                        self.shoppers.get_mut(&who).expect("every tap is somebody's").refused = Some(why);
                     }
                 }
             }
@@ -174,12 +185,15 @@ impl Diary {
 
     /// Whether everybody who left has what they are owed: a receipt, and its charges captured.
     pub fn is_settled(&self, records: &Records) -> bool {
-        self.shoppers.values().filter(|shopper| shopper.took.is_some()).all(|shopper| match &shopper.receipt {
-            Some((receipt, _)) => {
-                shopper.review || receipt.charge_ids.iter().all(|id| records.charge(id).is_some_and(|c| c.captured > 0))
-            }
+        let captured = |id: &ChargeId| records.charge(id).is_some_and(|charge| charge.captured > 0);
+        self.shoppers.values().filter(|shopper| self.has_left(shopper)).all(|shopper| match &shopper.receipt {
+            Some((receipt, _)) => shopper.review || receipt.charge_ids.iter().all(captured),
             None => shopper.closed || shopper.style == Style::Staff,
         })
+    }
+
+    fn has_left(&self, shopper: &Shopper) -> bool {
+        shopper.took.is_some() && shopper.left_us.is_some_and(|left_us| left_us <= self.last_call_us)
     }
 
     /// Everything side by side; `Err` when a charge was captured twice or never.
@@ -187,15 +201,14 @@ impl Diary {
         let mut text = String::from("\nReceipts beside the truth\n");
         let (mut visits, mut exact, mut once) = (0, 0, 0);
         let mut faults: Vec<String> = Vec::new();
-        let mut charged_visits = BTreeSet::new();
         let mut rows: Vec<(&String, &Shopper)> = self.shoppers.iter().collect();
         rows.sort_by_key(|(_, shopper)| shopper.n);
         for (who, shopper) in rows {
-            if shopper.refused {
-                let _ = writeln!(text, "{who:<5} the card was declined, the gate stayed shut");
+            if let Some(why) = &shopper.refused {
+                let _ = writeln!(text, "{who:<5} the gate stayed shut: {why}");
                 continue;
             }
-            let Some(took) = &shopper.took else { continue };
+            let Some(took) = shopper.took.as_ref().filter(|_| self.has_left(shopper)) else { continue };
             let took_text = list(took.iter().map(|taken| self.goods(&taken.product, taken.quantity)));
             if shopper.style == Style::Staff {
                 let pays = if shopper.receipt.is_some() { "BUT GOT A RECEIPT" } else { "no receipt" };
@@ -206,7 +219,6 @@ impl Diary {
             let mut state = "nothing to charge".to_owned();
             let (mut paid, mut total, mut seconds) = (BTreeMap::new(), String::new(), String::new());
             if let Some((receipt, at_us)) = &shopper.receipt {
-                charged_visits.insert(receipt.cart.visit_id.to_string());
                 for line in &receipt.cart.lines {
                     *paid.entry(line.product.to_string()).or_insert(0) += line.quantity;
                 }
@@ -214,7 +226,7 @@ impl Diary {
                 if let Some(left_us) = shopper.left_us {
                     seconds = format!("{:.1} s", (at_us - left_us) as f64 * 1e-6);
                 }
-                let times = |id: &crate::base::ChargeId| records.charge(id).map_or(0, |charge| charge.captured);
+                let times = |id: &ChargeId| records.charge(id).map_or(0, |charge| charge.captured);
                 let captured: Vec<u32> = receipt.charge_ids.iter().map(times).collect();
                 state = if captured.iter().all(|n| *n == 1) && !captured.is_empty() {
                     once += captured.len();
@@ -247,7 +259,8 @@ impl Diary {
             if charge.captured > 1 {
                 faults.push(format!("charge {} was captured {} times", charge.charge_id, charge.captured));
             }
-            if !charged_visits.contains(&charge.visit_id) {
+            let whose = self.visits.get(&charge.visit_id).and_then(|who| self.shoppers.get(who));
+            if whose.is_none_or(|shopper| self.has_left(shopper) && shopper.receipt.is_none()) {
                 faults.push(format!("charge {} belongs to no receipt we heard of", charge.charge_id));
             }
         }

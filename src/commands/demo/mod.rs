@@ -31,6 +31,7 @@ const STARTS: Duration = Duration::from_secs(60);
 /// After the end, receipts and charges still on their way get this long.
 const LAST_WORDS: Duration = Duration::from_secs(20);
 
+/// Show a whole shop on this machine: broker, shoppers, daemon, upstream.
 #[derive(Clone, Debug, clap::Args)]
 pub struct DemoArgs {
     /// Stop by itself after this long (60s, 2m) and compare receipts with the truth
@@ -39,7 +40,7 @@ pub struct DemoArgs {
     /// The same seed brings the same shoppers
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
-    /// How many parties come at most
+    /// How many parties come at most; when they have left and paid, the demonstration ends
     #[arg(long)]
     pub shoppers: Option<u32>,
     /// Port of the page; the system chooses one if not given
@@ -103,10 +104,14 @@ async fn play(args: &DemoArgs, stage: &mut Stage) -> Result<Result<String, Strin
             () = signals.stop() => break,
         }
         stage.daemon_lives()?;
+        if cast.is_over() && playback.people() == 0 && diary.is_settled(&stage.upstream.records()) {
+            break;
+        }
     }
-    // Who is late: receipts of the last shoppers, charges on their way.
+    // What is late: receipts of those who have left, charges on their way. Whoever is still inside is not judged.
     let since = Instant::now();
-    while args.for_.is_some() && since.elapsed() < LAST_WORDS && !diary.is_settled(&stage.upstream.records()) {
+    diary.last_call(if args.for_.is_some() { i64::MAX } else { playback.now_us() });
+    while since.elapsed() < LAST_WORDS && !diary.is_settled(&stage.upstream.records()) {
         let next_us = playback.now_us() + 200_000;
         tokio::select! {
             () = live.play(&mut playback, &clock, next_us, |_, happened| diary.hear(happened)) => {}
@@ -114,8 +119,6 @@ async fn play(args: &DemoArgs, stage: &mut Stage) -> Result<Result<String, Strin
         }
         stage.daemon_lives()?;
     }
-    playback.finish();
-    playback.truth().into_iter().for_each(|line| diary.hear(crate::sim::live::Happened::Truth(line)));
     if live.dropped > 0 {
         println!("{} measurements found no room on their way to the broker", live.dropped);
     }

@@ -3,14 +3,14 @@
 
 use super::DemoArgs;
 use crate::shop::{CameraKind, Shop};
-use crate::sim::broker::Mosquitto;
+use crate::sim::broker::{Mosquitto, bind_to_us};
 use crate::sim::live::Whereabouts;
 use crate::sim::upstream::{Upstream, UpstreamOptions};
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::net::TcpListener;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -104,31 +104,17 @@ impl Stage {
         write_secret(&dir.join("web.token"), &self.web_token).map_err(wrote)?;
         write_secret(&dir.join("upstream.token"), &self.upstream_token).map_err(wrote)?;
         let config = dir.join("carryout.toml");
-        fs::write(&config, self.config()).map_err(wrote)?;
+        fs::write(&config, config_text(dir, self.broker.port, self.web_port, &self.upstream.url())).map_err(wrote)?;
         let log = fs::File::create(dir.join("daemon.log")).map_err(wrote)?;
         let errors = log.try_clone().map_err(wrote)?;
         let program = std::env::current_exe().map_err(|err| format!("finding this executable: {err}"))?;
         let mut command = Command::new(program);
         command.arg("run").arg("--config").arg(&config).stdin(Stdio::null()).stdout(log).stderr(errors);
         // Ctrl-C in our terminal is for us; the daemon gets its SIGTERM when shoppers have left.
-        command.process_group(0);
+        bind_to_us(&mut command);
         let daemon = command.spawn().map_err(|err| format!("starting the daemon: {err}"))?;
         self.daemon = Some(daemon);
         Ok(())
-    }
-
-    /// The config file of the daemon: everything of this demonstration that differs from the defaults.
-    fn config(&self) -> String {
-        let dir = self.dir.path.display();
-        let (mqtt, web, upstream) = (self.broker.port, self.web_port, self.upstream.url());
-        format!(
-            "# Written by `carryout demo`.\n\
-             [shop]\ndirectory = \"{dir}/shop\"\n\n\
-             [state]\ndirectory = \"{dir}/state\"\n\n\
-             [mqtt]\nhost = \"127.0.0.1\"\nport = {mqtt}\n\n\
-             [web]\nlisten = \"127.0.0.1:{web}\"\ntoken_file = \"{dir}/web.token\"\n\n\
-             [upstream]\nurl = \"{upstream}\"\ntoken_file = \"{dir}/upstream.token\"\n"
-        )
     }
 
     pub fn page(&self) -> String {
@@ -204,6 +190,21 @@ impl Drop for Stage {
     }
 }
 
+/// The config file of the daemon: everything of this demonstration that differs from the defaults.
+fn config_text(dir: &Path, mqtt: u16, web: u16, upstream: &str) -> String {
+    let at = |name: &str| format!("{:?}", dir.join(name).display().to_string());
+    let (shop, state) = (at("shop"), at("state"));
+    let (web_token, upstream_token) = (at("web.token"), at("upstream.token"));
+    format!(
+        "# Written by `carryout demo`.\n\
+         [shop]\ndirectory = {shop}\n\n\
+         [state]\ndirectory = {state}\n\n\
+         [mqtt]\nhost = \"127.0.0.1\"\nport = {mqtt}\n\n\
+         [web]\nlisten = \"127.0.0.1:{web}\"\ntoken_file = {web_token}\n\n\
+         [upstream]\nurl = \"{upstream}\"\ntoken_file = {upstream_token}\n"
+    )
+}
+
 /// A directory nobody else can read; removed at the end unless it is to be kept.
 struct PrivateDir {
     path: PathBuf,
@@ -245,4 +246,26 @@ fn secret() -> Result<String, String> {
 
 fn free_port() -> io::Result<u16> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+
+    #[test]
+    fn the_daemon_understands_the_config_it_is_given() {
+        let text = config_text(Path::new("/tmp/carryout demo"), 1884, 8081, "http://127.0.0.1:9000");
+        let config = Config::parse("carryout.toml", &text).unwrap_or_else(|problems| panic!("{problems:?}\n{text}"));
+        assert_eq!((config.mqtt.port, config.web.listen.port()), (1884, 8081));
+        assert_eq!(config.shop.directory, Path::new("/tmp/carryout demo/shop"));
+        assert_eq!(config.upstream.url.as_deref(), Some("http://127.0.0.1:9000"));
+    }
+
+    #[test]
+    fn the_demos_shop_can_be_shopped_in() {
+        let [shop, planogram, catalogue] = SHOP;
+        let (shop, _) = Shop::parse(shop, planogram, catalogue).expect("the demo shop is in order");
+        assert!(crate::sim::World::new(Arc::new(shop)).is_ok(), "people can come in and out");
+    }
 }

@@ -30,8 +30,10 @@ pub struct FloorThread {
 
 /// Where observations and the entries they caused are written down, for replay.
 pub struct Recording {
-    pub observe: Box<dyn FnMut(&Stamped, &[Entry]) -> std::io::Result<()> + Send>,
+    pub observe: Observe,
 }
+
+type Observe = Box<dyn FnMut(&Stamped, &[Entry]) -> std::io::Result<()> + Send>;
 
 impl FloorThread {
     /// Runs until told to stop, or until the ledger is gone. `carry_out` does what need not wait for the

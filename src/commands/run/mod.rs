@@ -15,7 +15,7 @@ use crate::base::time::Clock;
 use crate::base::{Counters, ShopTime};
 use crate::config::{CONFIG_FILE, Config};
 use crate::events::{Decision, Effect, Observation, Stamped};
-use crate::floor::{Floor, FloorOptions, Snapshot};
+use crate::floor::{DeviceClocks, Floor, FloorOptions, Snapshot};
 use crate::ledger::{self, Batch, Ledger};
 use crate::perception::{self, Look};
 use crate::sensors::publish::Publish;
@@ -38,6 +38,9 @@ use tokio::sync::{Notify, broadcast, mpsc, watch};
 pub struct RunArgs {
     #[arg(long, value_name = "FILE", default_value = CONFIG_FILE)]
     pub config: PathBuf,
+    /// Whose clocks count: learned or sender (for playback faster than real time); overrides the config's [clock].
+    #[arg(long, value_name = "WHOSE")]
+    pub clock: Option<DeviceClocks>,
     /// Write every observation and what it caused into DIR, for `carryout replay`. Holds personal data.
     #[arg(long, value_name = "DIR")]
     pub record: Option<PathBuf>,
@@ -49,7 +52,8 @@ type Failure = Box<dyn Error + Send + Sync>;
 const STATUS_EVERY: Duration = Duration::from_secs(5);
 
 pub fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
-    let Some((config, shop)) = read(&args.config) else { return Ok(ExitCode::FAILURE) };
+    let Some((mut config, shop)) = read(&args.config) else { return Ok(ExitCode::FAILURE) };
+    config.clock.devices = args.clock.unwrap_or(config.clock.devices);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(open(config, Arc::new(shop), args.record.as_deref()))?;
     // Tasks that still wait for somebody's answer have had their time.
@@ -128,7 +132,11 @@ async fn open(config: Config, shop: Arc<Shop>, record: Option<&Path>) -> Result<
     let floor_thread = FloorThread {
         floor: Floor::new(
             shop.clone(),
-            FloorOptions { policy: config.policy.clone(), steps: config.steps.clone() },
+            FloorOptions {
+                policy: config.policy.clone(),
+                steps: config.steps.clone(),
+                device_clocks: config.clock.devices,
+            },
             books,
             counters.clone(),
         ),
