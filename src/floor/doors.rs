@@ -67,6 +67,14 @@ pub(super) struct Passing {
     until: ShopTime,
 }
 
+/// How far a body was followed.
+#[derive(Clone, Debug)]
+pub(super) struct Followed {
+    to: Point2,
+    /// Lines it stood on there, each with the side it was last clearly on (inside or not), and where that was.
+    astride: Vec<(usize, bool, Point2)>,
+}
+
 #[derive(Clone, Debug)]
 pub(super) struct Crossing {
     t: ShopTime,
@@ -530,15 +538,21 @@ impl Floor {
         let shop = self.shop.clone();
         let gates = shop.layout.gates.values().map(|gate| (Some(&gate.id), &gate.line));
         let exits = shop.layout.exit_lines.iter().map(|line| (None, line));
+        // A body new to us is on the side where it was last known (journalled, or seen for the first time).
+        let new = || Followed { to: last, astride: Vec::new() };
+        let Followed { to: from, astride } = self.followed.remove(&body).unwrap_or_else(new);
+        let mut still_astride = Vec::new();
         for (i, (gate, line)) in gates.chain(exits).enumerate() {
-            // A body new to us is on the side where it was last known (journalled, or seen for the first time).
-            let (was_in, was_at) = *self.sides.entry((body, i)).or_insert((line.is_inside(last), last));
-            if line.distance(at) < CLEAR_M {
+            let stood = astride.iter().find(|(line, ..)| *line == i);
+            if stood.is_none() && line.is_far_from_way(from, at) {
                 continue;
             }
-            let is_in = line.is_inside(at);
-            self.sides.insert((body, i), (is_in, at));
-            if was_in == is_in || line.crossed(was_at, at).is_none() {
+            let (_, was_in, was_at) = stood.copied().unwrap_or((i, line.is_inside(from), from));
+            if line.distance(at) < CLEAR_M {
+                still_astride.push((i, was_in, was_at));
+                continue;
+            }
+            if was_in == line.is_inside(at) || line.crossed(was_at, at).is_none() {
                 continue;
             }
             let direction = if was_in { Direction::Out } else { Direction::In };
@@ -559,6 +573,7 @@ impl Floor {
                 Direction::Out => {}
             }
         }
+        self.followed.insert(body, Followed { to: at, astride: still_astride });
     }
 
     /// Notes that a track crossed a line; whether a beam had counted it already.
@@ -690,10 +705,10 @@ impl Floor {
             let (at, born) = (body.last().floor, &body.born);
             self.now.since(born.t) >= STRAY_US
                 && self.now.since(body.last().t) < SECOND_US
+                && self.books.visit_of(body.id).is_none()
                 && self.shop.layout.is_inside(at)
                 && !self.shop.layout.is_doorway(at)
                 && self.shop.layout.is_inside(born.floor)
-                && self.books.visit_of(body.id).is_none()
         };
         let strays: Vec<BodyId> = self.plan.bodies().filter(stray).map(|body| body.id).collect();
         for body in strays {

@@ -1,6 +1,6 @@
 //! The floor plan with everybody on it. Deterministic: same people messages, same bodies.
 
-use super::body::{Body, Sighting};
+use super::body::{Body, FASTEST_M_S, Sighting};
 use crate::base::{BodyId, CameraId, Point2, ShopTime};
 use crate::events::{People, Person};
 use crate::shop::{Camera, Layout};
@@ -142,9 +142,14 @@ impl Plan {
                 if unseen_s > LOST_S {
                     continue;
                 }
-                let (vx, vy) = body.velocity();
                 let coast = unseen_s.min(1.0);
                 let at = body.last().floor;
+                // Most bodies are far away: no need to know which way they were going.
+                if at.distance(sighting.floor) > GATE_M + RUN_M_S * unseen_s.min(BRIDGE_S) + FASTEST_M_S * coast + 1e-6
+                {
+                    continue;
+                }
+                let (vx, vy) = body.velocity();
                 let expected = Point2::new(at.x + vx * coast, at.y + vy * coast);
                 let distance = expected.distance(sighting.floor).min(at.distance(sighting.floor));
                 let came_in = doorway && unseen_s > DOORWAY_BRIDGE_S && !body.restored;

@@ -2,7 +2,7 @@
 //!
 //! * `samples_per_s_core`: wire messages of one busy shelf parsed and judged on one thread.
 //! * `us_per_observation.30_people_120_shelves`: mean over everything that reaches `Floor::apply` in a shop of 120 shelves
-//!   of 12 plates with 30 people in it: 600 weight messages, 80 looks and 10 ticks a second, taps, passages, answers.
+//!   of 12 plates with 30 people in it: 600 weight messages, 80 looks and 20 ticks a second, taps, passages, answers.
 //! * `cost_exponent.shelves`: the floor's work (`apply` of everything, and the ten snapshots a second the daemon takes) a
 //!   second of shop time, against the number of shelves, 10 to 1 000, one person for every four shelves: slope of the
 //!   straight line through the logarithms. Floor space, cameras, gates and products grow with the shelves, so 1.0 means
@@ -11,7 +11,8 @@
 //!   shelves.
 //!
 //! A round plays every size for a while and gives one slope; sizes are interleaved, so that a machine that slows down
-//! slows them all. Everything runs on the calling thread.
+//! slows them all. Everything runs on the calling thread, and costs are that thread's own time, so that one core is one
+//! core whatever else the machine does.
 
 use super::crowd::{Crowd, FILL_S, Kind};
 use super::figure::{Bar, Figure, Promise, ROUNDS, log_log_slope, median, median_if_steady, quantile};
