@@ -1,6 +1,6 @@
 //! Parse arguments, set up logging, dispatch, exit codes. Everything else is in the library.
 
-use carryout::commands::{check, demo, export, import, replay, run, score, simulate, verify};
+use carryout::commands::{bench, check, demo, export, import, replay, run, score, simulate, verify};
 use clap::{Parser, Subcommand};
 use std::error::Error;
 use std::io::IsTerminal;
@@ -37,6 +37,7 @@ enum Verb {
     Demo(demo::DemoArgs),
     /// Compare receipts with the truth.
     Score(score::ScoreArgs),
+    Bench(bench::BenchArgs),
 }
 
 fn main() -> ExitCode {
@@ -82,6 +83,10 @@ fn dispatch(verb: Verb) -> Result<ExitCode, Box<dyn Error + Send + Sync>> {
         }
         Verb::Score(args) => {
             print!("{}", score::score(&args)?);
+            ExitCode::SUCCESS
+        }
+        Verb::Bench(args) => {
+            bench::run(&args)?;
             ExitCode::SUCCESS
         }
     })

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinHandle;
 
 /// Without a service manager the same checks run this often, and only log.
 const CHECK_EVERY: Duration = Duration::from_secs(5);
@@ -59,6 +60,37 @@ async fn ping(batches: &mpsc::Sender<Batch>, within: Duration) -> bool {
     tokio::time::timeout(within, through).await.unwrap_or(false)
 }
 
+/// Starts a task that must live as long as the shop: ended or panicked before `stopping`, it is named in `failed`.
+pub fn keep<F>(
+    name: &'static str,
+    task: F,
+    stopping: watch::Receiver<bool>,
+    failed: watch::Sender<Option<&'static str>>,
+) -> JoinHandle<F::Output>
+where
+    F: Future<Output: Send> + Send + 'static,
+{
+    let guard = Guard { name, stopping, failed };
+    tokio::spawn(async move {
+        let _guard = guard;
+        task.await
+    })
+}
+
+struct Guard {
+    name: &'static str,
+    stopping: watch::Receiver<bool>,
+    failed: watch::Sender<Option<&'static str>>,
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        if !*self.stopping.borrow() {
+            self.failed.send_replace(Some(self.name));
+        }
+    }
+}
+
 /// Waits for SIGTERM or SIGINT.
 pub async fn told_to_stop() -> std::io::Result<&'static str> {
     use tokio::signal::unix::{SignalKind, signal};
@@ -67,4 +99,25 @@ pub async fn told_to_stop() -> std::io::Result<&'static str> {
         _ = terminate.recv() => "SIGTERM",
         _ = interrupt.recv() => "SIGINT",
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_task_that_dies_is_named_and_one_that_is_stopped_is_not() {
+        for (story, panics, stopped, named) in [
+            ("ends by itself", false, false, Some("clerk")),
+            ("panics", true, false, Some("clerk")),
+            ("ends because the shop does", false, true, None),
+        ] {
+            let (stop, stopping) = watch::channel(stopped);
+            let (failed, failing) = watch::channel(None);
+            let task = async move { assert!(!panics, "on purpose") };
+            let _ = keep("clerk", task, stopping, failed).await;
+            assert_eq!(*failing.borrow(), named, "{story}");
+            drop(stop);
+        }
+    }
 }

@@ -120,6 +120,15 @@ impl Line {
         p.distance(self.from.toward(self.to, t.clamp(0.0, 1.0)))
     }
 
+    /// True only when the straight way from `a` to `b` comes nowhere near: neither end is within 0.3 m of the segment, and
+    /// it is not [crossed](Line::crossed). Cheap: four comparisons.
+    pub fn is_far_from_way(&self, a: Point2, b: Point2) -> bool {
+        const NEAR_M: f64 = 0.31;
+        let apart =
+            |a: f64, b: f64, from: f64, to: f64| a.max(b) + NEAR_M < from.min(to) || a.min(b) - NEAR_M > from.max(to);
+        apart(a.x, b.x, self.from.x, self.to.x) || apart(a.y, b.y, self.from.y, self.to.y)
+    }
+
     /// `Some(true)` when the way from `a` to `b` crosses the segment into the shop, `Some(false)` out of it.
     pub fn crossed(&self, a: Point2, b: Point2) -> Option<bool> {
         let (was_in, is_in) = (self.is_inside(a), self.is_inside(b));
@@ -144,9 +153,11 @@ mod tests {
             ([0.5, -0.5], [0.5, 0.5], Some(true)),
             ([0.5, 0.5], [0.5, -0.5], Some(false)),
             ([0.5, 0.2], [0.5, 0.5], None),
-            ([3.0, -0.5], [3.0, 0.5], None), // past the end of the line
+            ([3.0, -0.5], [3.0, 0.5], None),         // past the end of the line
+            ([1.29, -0.5], [1.29, 0.5], Some(true)), // a shoulder's width past it
         ] {
             assert_eq!(line.crossed(a.into(), b.into()), crossed, "{a:?} -> {b:?}");
+            assert!(crossed.is_none() || !line.is_far_from_way(a.into(), b.into()), "{a:?} -> {b:?}");
         }
     }
 

@@ -1,5 +1,6 @@
 //! The verbs of the command line; each wires rooms together.
 
+pub mod bench;
 pub mod check;
 pub mod demo;
 pub mod export;

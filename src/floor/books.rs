@@ -15,7 +15,7 @@ use crate::events::{
     Subject,
 };
 use crate::shop::{Planogram, Shop};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// A body's time in a visit.
@@ -167,6 +167,11 @@ pub struct Books {
     pub passages: BTreeMap<PassageId, ShopTime>,
     /// How far each gate's clock was behind ours, us, and when that was noted.
     pub gate_clocks: BTreeMap<GateId, (ShopTime, i64)>,
+    /// What is looked for at every tick, found without a walk through the day: open visits, the visits a body was ever
+    /// in, taps without a decision.
+    open: BTreeSet<VisitId>,
+    of_body: BTreeMap<BodyId, BTreeSet<VisitId>>,
+    undecided: BTreeSet<TapId>,
     /// Settled grams of each shelf's plates, and when they were journalled.
     pub levels: BTreeMap<ShelfId, (ShopTime, Vec<Option<f64>>)>,
     /// Planogram plus what was put where since.
@@ -185,6 +190,9 @@ impl Books {
             taps: BTreeMap::new(),
             passages: BTreeMap::new(),
             gate_clocks: BTreeMap::new(),
+            open: BTreeSet::new(),
+            of_body: BTreeMap::new(),
+            undecided: BTreeSet::new(),
             levels: BTreeMap::new(),
             stock: shop.planogram.clone(),
             next_receipt: 1,
@@ -199,19 +207,30 @@ impl Books {
         &self.shop.id
     }
 
+    /// In order of their ids.
     pub fn open_visits(&self) -> impl Iterator<Item = &Visit> {
-        self.visits.values().filter(|visit| visit.is_open())
+        self.open.iter().map(|id| &self.visits[id])
+    }
+
+    /// Every visit the body is or was in, in order of their ids.
+    fn visits_of(&self, body: BodyId) -> impl Iterator<Item = &Visit> {
+        let known = self.of_body.get(&body).into_iter().flatten().filter_map(|id| self.visits.get(id));
+        known.filter(move |visit| visit.bodies.contains_key(&body))
     }
 
     /// The visit a body is in, or was last in.
     pub fn visit_of(&self, body: BodyId) -> Option<&Visit> {
-        let of_body = |visit: &&Visit| visit.bodies.contains_key(&body);
-        self.visits.values().filter(of_body).max_by_key(|visit| (visit.is_open(), visit.bodies[&body].joined))
+        self.visits_of(body).max_by_key(|visit| (visit.is_open(), visit.bodies[&body].joined))
     }
 
     /// The open visit a body is in now.
     pub fn open_visit_of(&self, body: BodyId) -> Option<&Visit> {
-        self.open_visits().find(|visit| visit.bodies.get(&body).is_some_and(|presence| presence.left.is_none()))
+        self.visits_of(body).find(|visit| visit.is_open() && visit.bodies[&body].left.is_none())
+    }
+
+    /// Taps that were asked about and not answered yet, in order of their ids.
+    pub fn undecided_taps(&self) -> impl Iterator<Item = (&TapId, &TapRecord)> {
+        self.undecided.iter().map(|id| (id, &self.taps[id]))
     }
 
     pub fn open_visit_paid_by(&self, token: &str) -> Option<&Visit> {
@@ -294,6 +313,7 @@ impl Books {
         };
         match &entry.fact {
             Fact::Asked { tap_id, gate, direction, group_size, amount } => {
+                self.undecided.insert(tap_id.clone());
                 self.taps.insert(
                     tap_id.clone(),
                     TapRecord {
@@ -311,6 +331,7 @@ impl Books {
                 );
             }
             Fact::Decided { tap_id, gate, direction, open, reason, valid_ms, hold, offline, group_size } => {
+                self.undecided.remove(tap_id);
                 let tap = self.taps.entry(tap_id.clone()).or_insert_with(|| TapRecord {
                     at: t,
                     gate: gate.clone(),
@@ -330,6 +351,7 @@ impl Books {
             }
             Fact::VisitOpened { by, .. } => {
                 let Some(id) = entry.visit else { return };
+                self.open.insert(id);
                 self.visits.insert(
                     id,
                     Visit {
@@ -408,8 +430,13 @@ impl Books {
             }),
             _ => self.with_visit(entry, |visit| visit.note(t, &entry.fact, entry.subject.as_ref())),
         }
-        if let Fact::Joined { body } = &entry.fact {
-            self.next_body = self.next_body.max(body.0 + 1);
+        match (&entry.fact, entry.visit.filter(|id| self.visits.contains_key(id))) {
+            (Fact::Joined { body }, visit) => {
+                self.next_body = self.next_body.max(body.0 + 1);
+                self.of_body.entry(*body).or_default().extend(visit);
+            }
+            (Fact::VisitClosed { .. }, Some(visit)) => drop(self.open.remove(&visit)),
+            _ => {}
         }
     }
 
@@ -431,6 +458,11 @@ impl Books {
         let settled =
             |visit: &Visit| decided(visit) && visit.charges.iter().all(|(_, state)| *state == ChargeState::Captured);
         self.visits.retain(|_, visit| visit.closed.is_none_or(|(_, left)| left > old || !settled(visit)));
+        self.undecided.retain(|id| self.taps.contains_key(id));
+        self.of_body.retain(|_, visits| {
+            visits.retain(|id| self.visits.contains_key(id));
+            !visits.is_empty()
+        });
     }
 }
 

@@ -67,6 +67,14 @@ pub(super) struct Passing {
     until: ShopTime,
 }
 
+/// How far a body was followed.
+#[derive(Clone, Debug)]
+pub(super) struct Followed {
+    to: Point2,
+    /// Lines it stood on there, each with the side it was last clearly on (inside or not), and where that was.
+    astride: Vec<(usize, bool, Point2)>,
+}
+
 #[derive(Clone, Debug)]
 pub(super) struct Crossing {
     t: ShopTime,
@@ -531,15 +539,21 @@ impl Floor {
         let shop = self.shop.clone();
         let gates = shop.layout.gates.values().map(|gate| (Some(&gate.id), &gate.line));
         let exits = shop.layout.exit_lines.iter().map(|line| (None, line));
+        // A body new to us is on the side where it was last known (journalled, or seen for the first time).
+        let new = || Followed { to: last, astride: Vec::new() };
+        let Followed { to: from, astride } = self.followed.remove(&body).unwrap_or_else(new);
+        let mut still_astride = Vec::new();
         for (i, (gate, line)) in gates.chain(exits).enumerate() {
-            // A body new to us is on the side where it was last known (journalled, or seen for the first time).
-            let (was_in, was_at) = *self.sides.entry((body, i)).or_insert((line.is_inside(last), last));
-            if line.distance(at) < CLEAR_M {
+            let stood = astride.iter().find(|(line, ..)| *line == i);
+            if stood.is_none() && line.is_far_from_way(from, at) {
                 continue;
             }
-            let is_in = line.is_inside(at);
-            self.sides.insert((body, i), (is_in, at));
-            if was_in == is_in || line.crossed(was_at, at).is_none() {
+            let (_, was_in, was_at) = stood.copied().unwrap_or((i, line.is_inside(from), from));
+            if line.distance(at) < CLEAR_M {
+                still_astride.push((i, was_in, was_at));
+                continue;
+            }
+            if was_in == line.is_inside(at) || line.crossed(was_at, at).is_none() {
                 continue;
             }
             let direction = if was_in { Direction::Out } else { Direction::In };
@@ -560,6 +574,7 @@ impl Floor {
                 Direction::Out => {}
             }
         }
+        self.followed.insert(body, Followed { to: at, astride: still_astride });
     }
 
     /// Notes that a track crossed a line; whether a beam had counted it already.
@@ -618,9 +633,9 @@ impl Floor {
         let orphan = |(id, tap): (&TapId, &super::books::TapRecord)| {
             let waiting = self.asking.contains_key(id) || self.asking.values().any(|a| a.followers.contains(id));
             let old = self.now.since(tap.at) > TAP_EXPIRES_MS * MS_US;
-            (tap.decided.is_none() && !waiting && old).then(|| id.clone())
+            (!waiting && old).then(|| id.clone())
         };
-        let orphans: Vec<TapId> = self.books.taps.iter().filter_map(orphan).collect();
+        let orphans: Vec<TapId> = self.books.undecided_taps().filter_map(orphan).collect();
         for tap_id in orphans {
             let visit = self.books.taps[&tap_id].visit;
             self.decide(&tap_id, Err(Reason::Expired), true);
@@ -640,6 +655,7 @@ impl Floor {
             .map(|(body, _)| *body)
             .collect();
         gone.into_iter().for_each(|body| self.leave(body));
+        self.join_twins();
         self.adopt_strays();
     }
 
@@ -670,6 +686,25 @@ impl Floor {
         }
     }
 
+    /// Two bodies that are one human become one. Where both are in visits that matter, they are left alone.
+    fn join_twins(&mut self) {
+        for (older, newer) in self.plan.twins(self.now) {
+            let visit = |body: BodyId| self.books.open_visit_of(body);
+            let (kept, gone) = match (visit(older), visit(newer)) {
+                (Some(a), Some(b)) if a.id == b.id => (older, newer),
+                (Some(_), Some(ghost)) if ghost.payer.is_none() && ghost.claims.is_empty() => (older, newer),
+                (Some(ghost), Some(_)) if ghost.payer.is_none() && ghost.claims.is_empty() => (newer, older),
+                (Some(_), Some(_)) => continue,
+                (None, Some(_)) => (newer, older),
+                (_, None) => (older, newer),
+            };
+            self.counters.count("bodies.joined");
+            self.leave(gone);
+            self.plan.merge(kept, gone);
+            self.followed.remove(&gone);
+        }
+    }
+
     /// Somebody first seen just inside a gate that is open for a visit nobody has entered yet: they came in unseen.
     fn enter_unseen(&mut self, body: BodyId, at: Point2, t: ShopTime) {
         let awaited = |gate: &&crate::shop::Gate| {
@@ -691,10 +726,10 @@ impl Floor {
             let (at, born) = (body.last().floor, &body.born);
             self.now.since(born.t) >= STRAY_US
                 && self.now.since(body.last().t) < SECOND_US
+                && self.books.visit_of(body.id).is_none()
                 && self.shop.layout.is_inside(at)
                 && !self.shop.layout.is_doorway(at)
                 && self.shop.layout.is_inside(born.floor)
-                && self.books.visit_of(body.id).is_none()
         };
         let strays: Vec<BodyId> = self.plan.bodies().filter(stray).map(|body| body.id).collect();
         for body in strays {

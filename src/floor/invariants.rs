@@ -14,8 +14,20 @@ impl Floor {
         let mut tokens = BTreeSet::new();
         let mut charges = BTreeSet::new();
         let mut numbers = BTreeSet::new();
+        if !self.books.open_visits().map(|visit| visit.id).eq(self
+            .books
+            .visits
+            .values()
+            .filter(|v| v.is_open())
+            .map(|v| v.id))
+        {
+            broken.push("the index of open visits is not that of the visits".to_owned());
+        }
         for visit in self.books.visits.values() {
             let id = visit.id;
+            if visit.bodies.keys().any(|body| self.books.visit_of(*body).is_none()) {
+                broken.push(format!("visit {id} is not found by its bodies"));
+            }
             for body in visit.inside().filter(|_| visit.is_open()) {
                 if let Some(other) = bodies.insert(body, id) {
                     broken.push(format!("{body} is in visits {other} and {id} at once"));

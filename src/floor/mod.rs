@@ -27,7 +27,7 @@ use crate::fusion::StepOptions;
 use crate::shop::Shop;
 use crate::tracking::Plan;
 use clocks::{DeviceClock, SenderTime};
-use doors::{Asking, Crossing, GateState, Passing};
+use doors::{Asking, Crossing, Followed, GateState, Passing};
 use shelves::ShelfDesk;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -62,8 +62,7 @@ pub struct Floor {
     asking: BTreeMap<crate::base::TapId, Asking>,
     crossings: Vec<Crossing>,
     passing: Vec<Passing>,
-    /// Which side of which line a body was last clearly on: (body, line) -> (inside, where).
-    sides: BTreeMap<(BodyId, usize), (bool, crate::base::Point2)>,
+    followed: BTreeMap<BodyId, Followed>,
     /// Bodies that crossed out and may come back, by when they crossed.
     stepping_out: BTreeMap<BodyId, ShopTime>,
     desk: ShelfDesk,
@@ -97,6 +96,14 @@ struct CameraState {
     last: Option<(ShopTime, ShopTime)>,
 }
 
+impl CameraState {
+    /// Event time of its last look, if that arrived within the last second.
+    fn live(&self, now: ShopTime) -> Option<ShopTime> {
+        let (arrival, event) = self.last?;
+        (now.since(arrival) <= CAMERA_DEAD_MS * MS_US).then_some(event)
+    }
+}
+
 impl Floor {
     /// A floor that goes on from `books` (empty ones for a new shop). The first observation must be `Started`.
     pub fn new(shop: Arc<Shop>, options: FloorOptions, books: Books, counters: Counters) -> Floor {
@@ -114,7 +121,7 @@ impl Floor {
             asking: BTreeMap::new(),
             crossings: Vec::new(),
             passing: Vec::new(),
-            sides: BTreeMap::new(),
+            followed: BTreeMap::new(),
             stepping_out: BTreeMap::new(),
             started: ShopTime(0),
             blind_from: books.last,
@@ -283,7 +290,7 @@ impl Floor {
             .collect();
         for body in stale {
             self.plan.forget(body);
-            self.sides.retain(|(b, _), _| *b != body);
+            self.followed.remove(&body);
             self.stepping_out.remove(&body);
         }
     }
@@ -318,10 +325,12 @@ impl Floor {
 
     /// Cameras that looked within the last second, with the event time of their last look.
     fn live_cameras(&self) -> impl Iterator<Item = (&CameraId, ShopTime)> {
-        self.cameras.iter().filter_map(|(id, camera)| {
-            let (arrival, event) = camera.last?;
-            (self.now.since(arrival) <= CAMERA_DEAD_MS * MS_US).then_some((id, event))
-        })
+        self.cameras.iter().filter_map(|(id, camera)| Some((id, camera.live(self.now)?)))
+    }
+
+    /// Event times of those of these cameras that are live.
+    fn live_of<'a>(&'a self, cameras: &'a [CameraId]) -> impl Iterator<Item = ShopTime> + 'a {
+        cameras.iter().filter_map(|id| self.cameras.get(id)?.live(self.now))
     }
 
     fn emit(&mut self, visit: Option<VisitId>, fact: Fact, subject: Option<Subject>) {

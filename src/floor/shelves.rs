@@ -7,7 +7,7 @@
 use super::{Books, Device, Floor, Visit};
 use crate::base::limits::{WATERMARK_MS, WEIGH_BUDGET_MS};
 use crate::base::time::{MS_US, SECOND_US};
-use crate::base::{BodyId, Cents, Point2, Point3, Probability, ProductId, ShelfId, ShopTime, VisitId};
+use crate::base::{BodyId, CameraId, Cents, Point2, Point3, Probability, ProductId, ShelfId, ShopTime, VisitId};
 use crate::events::{
     Actor, Claim, Effect, Fact, Guess, Interaction, InteractionId, InteractionKind, WeighRequest, Weighed, Weights,
 };
@@ -43,6 +43,10 @@ const SEQS: usize = 64;
 
 pub(super) struct ShelfDesk {
     shelves: BTreeMap<ShelfId, Desk>,
+    /// By shelf and step.
+    drafts: BTreeMap<(ShelfId, u64), Draft>,
+    /// Shelves whose plates move, each with since when.
+    ringing: BTreeMap<ShelfId, ShopTime>,
     /// Settled steps that wait to be weighed.
     pending: Vec<Pending>,
     asked: Option<Asked>,
@@ -57,8 +61,8 @@ struct Desk {
     seqs: BTreeSet<u64>,
     /// Shop time of the newest sample.
     newest: Option<ShopTime>,
-    drafts: BTreeMap<u64, Draft>,
-    ringing_since: Option<ShopTime>,
+    /// Cameras that see it.
+    seen_by: Vec<CameraId>,
     last_step: Option<(ShopTime, f64)>,
     last_arrival: Option<ShopTime>,
     /// When levels were last journalled, and whether they changed since.
@@ -98,8 +102,7 @@ impl ShelfDesk {
                 boot: String::new(),
                 seqs: BTreeSet::new(),
                 newest: None,
-                drafts: BTreeMap::new(),
-                ringing_since: None,
+                seen_by: shop.layout.cameras_seeing(&shelf.id),
                 last_step: None,
                 last_arrival: None,
                 noted: ShopTime(0),
@@ -108,6 +111,8 @@ impl ShelfDesk {
         };
         ShelfDesk {
             shelves: shop.layout.shelves.values().map(|shelf| (shelf.id.clone(), desk(shelf))).collect(),
+            drafts: BTreeMap::new(),
+            ringing: BTreeMap::new(),
             pending: Vec::new(),
             asked: None,
             next_batch: 1,
@@ -123,15 +128,21 @@ impl ShelfDesk {
 
     /// Units drafted into a visit's cart.
     pub fn drafts_of(&self, visit: &Visit) -> Vec<(ProductId, i64, Probability)> {
-        let drafts = self.shelves.values().flat_map(|desk| desk.drafts.values()).flat_map(|draft| &draft.claims);
+        let drafts = self.drafts.values().flat_map(|draft| &draft.claims);
         drafts.filter(|(v, ..)| *v == visit.id).map(|(_, product, count, p)| (product.clone(), *count, *p)).collect()
     }
 
     /// Shelves that move or wait to be explained, each with since when.
     fn unsettled(&self) -> impl Iterator<Item = (&ShelfId, ShopTime)> {
-        let ringing = self.shelves.iter().filter_map(|(id, desk)| Some((id, desk.ringing_since?)));
+        let ringing = self.ringing.iter().map(|(id, since)| (id, *since));
         let asked = self.asked.iter().flat_map(|asked| &asked.pending);
         ringing.chain(self.pending.iter().chain(asked).map(|p| (&p.shelf, p.step.begin)))
+    }
+
+    /// Nothing moves there and nothing is drafted: its levels may be journalled.
+    fn is_calm(&self, shelf: &ShelfId) -> bool {
+        let drafts = (shelf.clone(), 0)..=(shelf.clone(), u64::MAX);
+        !self.ringing.contains_key(shelf) && self.drafts.range(drafts).next().is_none()
     }
 
     /// Settled levels without the steps that are not claimed yet: what the journal may say.
@@ -195,16 +206,21 @@ impl Floor {
     }
 
     pub(super) fn shelves_tick(&mut self) {
-        let ids: Vec<ShelfId> = self.desk.shelves.keys().cloned().collect();
-        for id in &ids {
-            let now = self.now;
-            let desk = self.desk.shelves.get_mut(id).expect("listed");
+        // Most shelves have nothing to say: one walk finds those that have.
+        let (now, ringing) = (self.now, &self.desk.ringing);
+        let mut due: Vec<(ShelfId, Vec<StepEvent>, bool)> = Vec::new();
+        for (id, desk) in &mut self.desk.shelves {
             let events = desk.scale.tick(now);
-            self.step_events(id, events);
-            let desk = &self.desk.shelves[id];
-            let calm = desk.ringing_since.is_none() && desk.drafts.is_empty() && desk.last_arrival.is_some();
-            if calm && now.since(desk.noted) >= LEVELS_US {
-                self.note_levels(id);
+            let levels = desk.last_arrival.is_some() && now.since(desk.noted) >= LEVELS_US;
+            let changed = !events.is_empty() || desk.dirty || desk.scale.is_ringing() != ringing.contains_key(id);
+            if changed || levels {
+                due.push((id.clone(), events, levels));
+            }
+        }
+        for (id, events, levels) in due {
+            self.step_events(&id, events);
+            if levels && self.desk.is_calm(&id) && now.since(self.desk.shelves[&id].noted) >= LEVELS_US {
+                self.note_levels(&id);
             }
         }
         if let Some(asked) = self.desk.asked.take_if(|asked| self.now.since(asked.since) >= WEIGH_BUDGET_MS * MS_US) {
@@ -247,15 +263,20 @@ impl Floor {
             }
         }
         let desk = self.desk.shelves.get_mut(shelf).expect("known shelf");
-        desk.ringing_since = if desk.scale.is_ringing() { desk.ringing_since.or(Some(self.now)) } else { None };
-        if desk.dirty && desk.ringing_since.is_none() && desk.drafts.is_empty() && self.desk.pending.is_empty() {
+        let dirty = desk.dirty;
+        if desk.scale.is_ringing() {
+            self.desk.ringing.entry(shelf.clone()).or_insert(self.now);
+        } else {
+            self.desk.ringing.remove(shelf);
+        }
+        if dirty && self.desk.pending.is_empty() && self.desk.is_calm(shelf) {
             self.note_levels(shelf);
         }
     }
 
     /// The live cart shows at once what seems to have happened.
     fn draft(&mut self, shelf: &ShelfId, step: Step) {
-        let cameras = self.shop.layout.cameras_seeing(shelf);
+        let cameras = self.desk.shelves[shelf].seen_by.clone();
         if !cameras.is_empty() {
             self.fx.now.push(Effect::Look { cameras });
         }
@@ -269,13 +290,12 @@ impl Floor {
             claims.push((visit.id, product.clone(), *count, *p));
         }
         let changed: BTreeSet<VisitId> = claims.iter().map(|(visit, ..)| *visit).collect();
-        let desk = self.desk.shelves.get_mut(shelf).expect("known shelf");
-        desk.drafts.insert(step.id, Draft { begin: step.begin, claims });
+        self.desk.drafts.insert((shelf.clone(), step.id), Draft { begin: step.begin, claims });
         changed.into_iter().for_each(|visit| self.publish_cart(visit, false));
     }
 
     fn undraft(&mut self, shelf: &ShelfId, step: u64) {
-        let draft = self.desk.shelves.get_mut(shelf).and_then(|desk| desk.drafts.remove(&step));
+        let draft = self.desk.drafts.remove(&(shelf.clone(), step));
         let changed: BTreeSet<VisitId> = draft.into_iter().flat_map(|d| d.claims).map(|(visit, ..)| visit).collect();
         changed.into_iter().for_each(|visit| self.publish_cart(visit, false));
     }
@@ -302,7 +322,9 @@ impl Floor {
                 let d = seen.map(|s| reach_distance(&places, s.head, &s.hands, s.floor)).fold(f64::INFINITY, f64::min);
                 (d <= REACH_M).then_some((body.id, d))
             };
-            self.plan.bodies().filter_map(distance).collect()
+            let around = || places.iter().map(|place| place.floor());
+            let bodies = self.plan.bodies().filter(|body| body.may_have_been_near(around(), REACH_M, from));
+            bodies.filter_map(distance).collect()
         };
         if near.is_empty() && !blind {
             near = self.unseen_near(&places, step.begin);
@@ -375,12 +397,14 @@ impl Floor {
         self.desk.pending.sort_by_key(|p| (p.step.begin, p.id));
         let mut batch: Vec<(Pending, Interaction)> = Vec::new();
         let mut busy: BTreeSet<VisitId> = BTreeSet::new();
+        let mut shelves: BTreeSet<&ShelfId> = BTreeSet::new();
         for pending in &self.desk.pending {
             let interaction = self.interaction(pending.id, &pending.shelf, &pending.step);
             let visits: BTreeSet<VisitId> =
                 interaction.actors.iter().filter_map(|a| self.books.visit_of(a.body)).map(|visit| visit.id).collect();
-            let clash = !visits.is_disjoint(&busy) || batch.iter().any(|(p, _)| p.shelf == pending.shelf);
+            let clash = !visits.is_disjoint(&busy) || shelves.contains(&pending.shelf);
             if !clash && self.is_ready(pending, &interaction) {
+                shelves.insert(&pending.shelf);
                 batch.push((pending.clone(), interaction));
             }
             busy.extend(visits);
@@ -388,7 +412,8 @@ impl Floor {
         if batch.is_empty() {
             return;
         }
-        self.desk.pending.retain(|p| batch.iter().all(|(sent, _)| sent.id != p.id));
+        let sent: BTreeSet<InteractionId> = batch.iter().map(|(pending, _)| pending.id).collect();
+        self.desk.pending.retain(|pending| !sent.contains(&pending.id));
         let (pending, interactions): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
         let request = WeighRequest { batch: self.desk.next_batch, interactions };
         self.desk.next_batch += 1;
@@ -401,17 +426,15 @@ impl Floor {
         if pending.step.begin < self.started && self.now.since(self.started) < GAP_WAIT_US {
             return false;
         }
-        let seeing = self.shop.layout.cameras_seeing(&pending.shelf);
-        let behind = self.live_cameras().any(|(id, event)| event < pending.step.end && seeing.contains(id));
+        let behind = self.live_of(&self.desk.shelves[&pending.shelf].seen_by).any(|event| event < pending.step.end);
         if behind && waited < WATERMARK_MS * MS_US {
             return false;
         }
         // An earlier movement elsewhere by one of these people is still ringing: it may be what they hold.
-        let mut earlier = self.desk.shelves.iter().filter(|(id, _)| **id != pending.shelf).flat_map(|(id, desk)| {
-            desk.drafts.values().filter(|draft| draft.begin < pending.step.begin).map(move |draft| (id, draft.begin))
-        });
-        let same = earlier.any(|(shelf, begin)| {
-            interaction.actors.iter().any(|actor| self.was_near(actor.body, shelf, begin, pending.step.begin))
+        let elsewhere = self.desk.drafts.iter().filter(|((shelf, _), _)| *shelf != pending.shelf);
+        let mut earlier = elsewhere.filter(|(_, draft)| draft.begin < pending.step.begin);
+        let same = earlier.any(|((shelf, _), draft)| {
+            interaction.actors.iter().any(|actor| self.was_near(actor.body, shelf, draft.begin, pending.step.begin))
         });
         !same || waited >= ORDER_US
     }
@@ -420,7 +443,9 @@ impl Floor {
         let Some(body) = self.plan.body(body) else { return false };
         let plates = &self.shop.layout.shelves[shelf].plates;
         let near = |p: Point2| plates.iter().any(|plate| plate.centre.floor().distance(p) <= LIKELY_M);
-        body.during(ShopTime(from.0 - BEFORE_US), to).any(|sighting| near(sighting.floor))
+        let from = ShopTime(from.0 - BEFORE_US);
+        body.may_have_been_near(plates.iter().map(|plate| plate.centre.floor()), LIKELY_M, from)
+            && body.during(from, to).any(|sighting| near(sighting.floor))
     }
 
     /// Whether a shelf this visit was near still moves or waits for its explanation.
@@ -450,9 +475,7 @@ impl Floor {
             asked.pending.iter().zip(&asked.request.interactions).zip(&weighed.guesses)
         {
             let blind = pending.step.begin < self.started;
-            if let Some(desk) = self.desk.shelves.get_mut(&pending.shelf) {
-                desk.drafts.remove(&pending.step.id);
-            }
+            self.desk.drafts.remove(&(pending.shelf.clone(), pending.step.id));
             let suspects: BTreeSet<VisitId> =
                 interaction.actors.iter().filter_map(|a| self.books.visit_of(a.body)).map(|visit| visit.id).collect();
             let mut by_visit: BTreeMap<Option<VisitId>, Vec<Claim>> = BTreeMap::new();
@@ -567,7 +590,7 @@ impl Floor {
             super::ShelfView {
                 shelf: id.clone(),
                 online: desk.online && desk.last_arrival.is_some() && !silent,
-                ringing: desk.ringing_since.is_some(),
+                ringing: self.desk.ringing.contains_key(id),
                 level_g: (!known.is_empty()).then(|| known.iter().sum()),
                 last_step: desk.last_step,
                 fault,

@@ -1,6 +1,6 @@
 //! The floor as the page sees it.
 
-use super::{BodyView, CameraView, Floor, GateView, Snapshot, State, VisitView};
+use super::{BodyView, CameraView, Floor, GateView, ShelfView, Snapshot, State, VisitView};
 use crate::base::limits::CAMERA_DEAD_MS;
 use crate::base::time::{MS_US, SECOND_US};
 use crate::carts::Receipt;
@@ -12,7 +12,8 @@ const RECEIPTS: usize = 20;
 impl Floor {
     /// A picture of now. `state.since` is when up, degraded or closed began.
     pub fn snapshot(&mut self) -> Snapshot {
-        let reasons = self.reasons();
+        let shelves = self.shelf_views();
+        let reasons = self.reasons(&shelves);
         let state = match (self.open, reasons.is_empty()) {
             (false, _) => State::Closed,
             (true, false) => State::Degraded,
@@ -54,8 +55,8 @@ impl Floor {
             alive: camera.last.is_some_and(|(at, _)| self.now.since(at) <= CAMERA_DEAD_MS * MS_US),
             last_seen_us: camera.last.map(|(at, _)| at),
         });
-        let mut receipts: Vec<Receipt> = self.books.visits.values().filter_map(|visit| visit.receipt.clone()).collect();
-        receipts.sort_by_key(|receipt| std::cmp::Reverse(receipt.number));
+        let mut receipts: Vec<&Receipt> = self.books.visits.values().filter_map(|v| v.receipt.as_ref()).collect();
+        receipts.sort_unstable_by_key(|receipt| std::cmp::Reverse(receipt.number));
         receipts.truncate(RECEIPTS);
         Snapshot {
             t_us: self.now,
@@ -64,16 +65,16 @@ impl Floor {
             bodies: bodies.collect(),
             visits,
             gates: gates.collect(),
-            shelves: self.shelf_views(),
+            shelves,
             cameras: cameras.collect(),
-            receipts,
+            receipts: receipts.into_iter().cloned().collect(),
             durable_seq: self.durable_seq,
             reasons,
         }
     }
 
     /// What is wrong, in sentences for staff.
-    fn reasons(&self) -> Vec<String> {
+    fn reasons(&self, shelves: &[ShelfView]) -> Vec<String> {
         let mut reasons = Vec::new();
         if !self.open {
             reasons.push("The shop is closed for new visits.".to_owned());
@@ -88,12 +89,14 @@ impl Floor {
                 "The payment service has not answered a tap for {lasting}: gates open by the offline rule, up to its limits."
             ));
         }
-        reasons.extend(self.unhealthy().into_iter().map(|(device, fault)| format!("{} {fault}.", capital(&device))));
+        reasons.extend(
+            self.unhealthy(shelves).into_iter().map(|(device, fault)| format!("{} {fault}.", capital(&device))),
+        );
         reasons
     }
 
     /// Devices with something wrong, each with what, to be read as one sentence: (`camera top-1`, `has been silent …`).
-    fn unhealthy(&self) -> BTreeMap<String, String> {
+    fn unhealthy(&self, shelves: &[ShelfView]) -> BTreeMap<String, String> {
         // A device that has not spoken in the first 10 s after a start is missing; before that it may be on its way.
         let settled = self.now.since(self.started) > 10 * SECOND_US;
         let mut unhealthy = BTreeMap::new();
@@ -107,14 +110,14 @@ impl Floor {
             };
             unhealthy.insert(format!("camera {id}"), fault.to_owned());
         }
-        let faults = self.shelf_views().into_iter().filter_map(|shelf| Some((shelf.shelf, shelf.fault?)));
+        let faults = shelves.iter().filter_map(|shelf| Some((&shelf.shelf, shelf.fault.clone()?)));
         unhealthy.extend(faults.filter(|_| settled).map(|(shelf, fault)| (format!("shelf {shelf}:"), fault)));
         unhealthy
     }
 
     /// Tells `device.unhealthy` once for every device that has become so, or is so in another way.
     pub(super) fn health_tick(&mut self) {
-        let now_unhealthy = self.unhealthy();
+        let now_unhealthy = self.unhealthy(&self.shelf_views());
         for (device, fault) in &now_unhealthy {
             if self.known_unhealthy.get(device) != Some(fault) {
                 let name = device.trim_end_matches(':').to_owned();

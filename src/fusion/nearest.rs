@@ -15,6 +15,7 @@ use super::interaction::event_plates;
 use crate::base::{BodyId, PlateNo, Probability, ProductId};
 use crate::events::{Actor, Guess, Interaction, WeighRequest, Weighed};
 use crate::shop::Catalogue;
+use std::collections::BTreeSet;
 
 /// The rule and its constants.
 #[derive(Clone, Debug, PartialEq)]
@@ -114,19 +115,20 @@ impl NearestAttributor {
         delta_g: f64,
     ) -> Vec<Alternative> {
         let body = interaction.actors.first().map(|actor| actor.body);
-        let mut scored: Vec<(f64, &ProductId, i64)> = catalogue
-            .iter()
-            .filter(|product| product.weight_g > 0.0)
-            .map(|product| {
-                let arrangement = self.arrangement(interaction, &product.id, plates, delta_g);
-                let weight = self.common_area(delta_g.abs() - product.weight_g);
-                let score = self.arrangement_share * arrangement + (1.0 - self.arrangement_share) * weight;
-                (score, &product.id, units(delta_g, product.weight_g))
-            })
-            .collect();
-        // A stable sort: equal scores stay in the order of product ids.
-        scored.sort_by(|a, b| b.0.total_cmp(&a.0));
-        scored.truncate(self.alternatives);
+        let stands: BTreeSet<&ProductId> = interaction.stock.iter().map(|(_, product)| product).collect();
+        // The best few, best first; equal scores in the order of product ids. A catalogue is too long to sort.
+        let mut scored: Vec<(f64, &ProductId, i64)> = Vec::with_capacity(self.alternatives + 1);
+        for product in catalogue.iter().filter(|product| product.weight_g > 0.0) {
+            let here = stands.contains(&product.id);
+            let arrangement = if here { self.arrangement(interaction, &product.id, plates, delta_g) } else { 0.0 };
+            let weight = self.common_area(delta_g.abs() - product.weight_g);
+            let score = self.arrangement_share * arrangement + (1.0 - self.arrangement_share) * weight;
+            let place = scored.partition_point(|better| better.0.total_cmp(&score).is_ge());
+            if place < self.alternatives {
+                scored.insert(place, (score, &product.id, units(delta_g, product.weight_g)));
+                scored.truncate(self.alternatives);
+            }
+        }
         let scores: Vec<f64> = scored.iter().map(|(score, ..)| self.sharpness * score).collect();
         let answers = scored.iter().map(|(_, product, count)| (body, Some((*product).clone()), *count));
         or_unknown(weighted(answers, &scores), body, 1)

@@ -8,7 +8,7 @@
 //! Reading on: `schema.sql` is the book itself in prose; `project.rs` what each fact does to it; `writer.rs` the thread
 //! that owns the ledger in a running shop; `reader.rs` what the page and sync may ask; `verify.rs` the auditor.
 
-mod bench;
+pub mod bench;
 pub mod chain;
 mod commit;
 mod entries;
@@ -20,7 +20,6 @@ mod schema;
 mod verify;
 mod writer;
 
-pub use bench::{Figure, bench};
 pub use commit::Work;
 pub use entries::Entries;
 pub use error::LedgerError;

@@ -149,7 +149,8 @@ impl Live {
         tokio::time::timeout(wait, self.heard.recv()).await.ok().flatten()
     }
 
-    async fn publish(&mut self, observation: &Observation) {
+    /// Sends what a device says, by that device's connection.
+    pub async fn publish(&mut self, observation: &Observation) {
         let Some(Mqtt { topic_suffix, payload, qos, retain }) = on_the_wire(observation) else { return };
         let link = match observation {
             Observation::Weights(weights) => self.shelves.get(&weights.shelf),

@@ -5,6 +5,12 @@ use std::collections::{BTreeMap, VecDeque};
 
 /// Sightings kept a body: 60 s at 20 a second, so that a weight message a minute late still finds who stood there.
 const KEEP: usize = 1_200;
+/// How long back one look at [`Whereabouts`] tells where a body can have been: this long to twice as long, us. Steps are
+/// explained within 8 s of their beginning.
+const RECENT_US: i64 = 10_000_000;
+
+/// A runner, metres a second.
+pub const FASTEST_M_S: f64 = 3.0;
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Sighting {
@@ -21,12 +27,42 @@ pub struct Body {
     /// Last sighting by each camera, with that camera's track.
     pub tracks: BTreeMap<CameraId, (String, ShopTime)>,
     history: VecDeque<Sighting>,
+    /// The second is younger and takes the first one's place in time.
+    recent: [Whereabouts; 2],
     /// Nobody has seen it yet: a beam said that it must be there.
     pub imagined: bool,
     /// Known from the journal and not seen since: it may have walked on, or out, while we were blind.
     pub restored: bool,
     /// Where it was first seen.
     pub born: Sighting,
+}
+
+/// A box on the floor that holds every floor point, head and hand seen since some time.
+#[derive(Clone, Copy, Debug)]
+struct Whereabouts {
+    since: ShopTime,
+    low: Point2,
+    high: Point2,
+}
+
+impl Whereabouts {
+    fn of(since: ShopTime, sighting: &Sighting) -> Whereabouts {
+        let mut here = Whereabouts { since, low: sighting.floor, high: sighting.floor };
+        here.include(sighting);
+        here
+    }
+
+    fn include(&mut self, sighting: &Sighting) {
+        let seen = sighting.hands.iter().chain(&sighting.head).map(|point| point.floor());
+        for p in seen.chain([sighting.floor]) {
+            self.low = Point2::new(self.low.x.min(p.x), self.low.y.min(p.y));
+            self.high = Point2::new(self.high.x.max(p.x), self.high.y.max(p.y));
+        }
+    }
+
+    fn distance(&self, p: Point2) -> f64 {
+        p.distance(Point2::new(p.x.clamp(self.low.x, self.high.x), p.y.clamp(self.low.y, self.high.y)))
+    }
 }
 
 impl Body {
@@ -37,6 +73,7 @@ impl Body {
             imagined: false,
             restored: false,
             history: VecDeque::from([sighting.clone()]),
+            recent: [Whereabouts::of(sighting.t, &sighting); 2],
             born: sighting,
         }
     }
@@ -49,7 +86,21 @@ impl Body {
         }
         // Cameras differ by some milliseconds: keep the history in time order.
         let at = self.history.iter().rposition(|s| s.t <= sighting.t).map_or(0, |i| i + 1);
+        self.recent.iter_mut().for_each(|whereabouts| whereabouts.include(&sighting));
         self.history.insert(at, sighting);
+        let last = self.last();
+        if last.t.since(self.recent[1].since) > RECENT_US {
+            self.recent = [self.recent[1], Whereabouts::of(last.t, last)];
+        }
+    }
+
+    /// False when no sighting that [`Body::during`] gives from `from` on has anything within `within_m` of any of these
+    /// places, measured along the floor. True may mean nothing: it saves looking at a body that was elsewhere.
+    pub fn may_have_been_near(&self, places: impl IntoIterator<Item = Point2>, within_m: f64, from: ShopTime) -> bool {
+        let [whereabouts, _] = &self.recent;
+        // One second for `during`, which falls back on the sighting before.
+        from.0 - 1_000_000 <= whereabouts.since.0
+            || places.into_iter().any(|place| whereabouts.distance(place) <= within_m + 1e-6)
     }
 
     pub fn last(&self) -> &Sighting {
@@ -64,18 +115,18 @@ impl Body {
         self.history.range(if stale { first - 1..end } else { first..end })
     }
 
-    /// Metres a second over the last half second, at most a runner's 3 m/s.
+    /// Metres a second over the last half second, at most [`FASTEST_M_S`].
     pub fn velocity(&self) -> (f64, f64) {
         let last = self.last();
         let from = ShopTime(last.t.0 - 500_000);
-        let Some(early) = self.history.iter().find(|s| s.t >= from) else { return (0.0, 0.0) };
+        let early = &self.history[self.history.partition_point(|s| s.t < from)];
         let dt = last.t.secs_since(early.t);
         if dt < 0.15 {
             return (0.0, 0.0);
         }
         let (vx, vy) = ((last.floor.x - early.floor.x) / dt, (last.floor.y - early.floor.y) / dt);
         let speed = (vx * vx + vy * vy).sqrt();
-        let scale = if speed > 3.0 { 3.0 / speed } else { 1.0 };
+        let scale = if speed > FASTEST_M_S { FASTEST_M_S / speed } else { 1.0 };
         (vx * scale, vy * scale)
     }
 }

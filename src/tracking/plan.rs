@@ -1,6 +1,6 @@
 //! The floor plan with everybody on it. Deterministic: same people messages, same bodies.
 
-use super::body::{Body, Sighting};
+use super::body::{Body, FASTEST_M_S, Sighting};
 use crate::base::{BodyId, CameraId, Point2, ShopTime};
 use crate::events::{People, Person};
 use crate::shop::{Camera, Layout};
@@ -23,9 +23,17 @@ const AMBIGUOUS_M: f64 = 1.0;
 /// A camera's track number may be reused after this, us.
 const TRACK_REUSE_US: i64 = 60_000_000;
 
+/// Two bodies this close to each other, metres, for this long, us, that no camera ever sees both of, are one human.
+const TWIN_M: f64 = 0.5;
+const TWIN_US: i64 = 1_000_000;
+/// A camera sees a body if it did within this, us.
+const FRESH_US: i64 = 500_000;
+
 #[derive(Clone, Debug, Default)]
 pub struct Plan {
     bodies: BTreeMap<BodyId, Body>,
+    /// Bodies that may be one human, and since when they look like it.
+    twins: BTreeMap<(BodyId, BodyId), ShopTime>,
     by_track: BTreeMap<(CameraId, String), BodyId>,
     next: u64,
     /// Tracks that jumped further than a person can.
@@ -98,6 +106,31 @@ impl Plan {
         }
     }
 
+    /// Pairs (older, newer) that have walked as one for a second, each seen by other cameras: one human, born twice because
+    /// two cameras did not agree on where they came in.
+    pub fn twins(&mut self, now: ShopTime) -> Vec<(BodyId, BodyId)> {
+        let fresh = |body: &Body| -> Vec<CameraId> {
+            let seen = body.tracks.iter().filter(|(_, (_, at))| now.since(*at) <= FRESH_US);
+            seen.map(|(camera, _)| camera.clone()).collect()
+        };
+        let mut row: Vec<(Point2, BodyId, Vec<CameraId>)> =
+            self.bodies.values().map(|body| (body.last().floor, body.id, fresh(body))).collect();
+        row.retain(|(_, _, cameras)| !cameras.is_empty());
+        row.sort_by(|a, b| a.0.x.total_cmp(&b.0.x).then(a.1.cmp(&b.1)));
+        let mut close = BTreeMap::new();
+        for (i, (at, id, cameras)) in row.iter().enumerate() {
+            for (other_at, other, other_cameras) in row[i + 1..].iter().take_while(|(p, _, _)| p.x - at.x <= TWIN_M) {
+                let apart = cameras.iter().all(|camera| !other_cameras.contains(camera));
+                if apart && at.distance(*other_at) <= TWIN_M {
+                    let pair = (*id.min(other), *id.max(other));
+                    close.insert(pair, self.twins.get(&pair).copied().unwrap_or(now));
+                }
+            }
+        }
+        self.twins = close;
+        self.twins.iter().filter(|(_, since)| now.since(**since) >= TWIN_US).map(|(pair, _)| *pair).collect()
+    }
+
     /// Takes in one camera's look at time `t` (shop time).
     pub fn look(&mut self, people: &People, t: ShopTime, layout: &Layout) -> Look {
         let camera = layout.cameras.get(&people.camera);
@@ -142,9 +175,14 @@ impl Plan {
                 if unseen_s > LOST_S {
                     continue;
                 }
-                let (vx, vy) = body.velocity();
                 let coast = unseen_s.min(1.0);
                 let at = body.last().floor;
+                // Most bodies are far away: no need to know which way they were going.
+                if at.distance(sighting.floor) > GATE_M + RUN_M_S * unseen_s.min(BRIDGE_S) + FASTEST_M_S * coast + 1e-6
+                {
+                    continue;
+                }
+                let (vx, vy) = body.velocity();
                 let expected = Point2::new(at.x + vx * coast, at.y + vy * coast);
                 let distance = expected.distance(sighting.floor).min(at.distance(sighting.floor));
                 let came_in = doorway && unseen_s > DOORWAY_BRIDGE_S && !body.restored;
@@ -252,6 +290,33 @@ mod tests {
         ];
         for (story, looks, bodies) in rows {
             assert_eq!(bodies_after(looks), *bodies, "{story}");
+        }
+    }
+
+    #[test]
+    fn one_human_born_twice_is_found_out() {
+        let rows: &[(&str, &str, [f64; 2], usize)] = &[
+            ("two cameras, one and a half metres apart at first", "b", [2.5, 1.0], 1),
+            ("one camera sees two: they are two", "a", [2.5, 1.0], 0),
+        ];
+        for (story, camera, start, twins) in rows {
+            let mut plan = Plan::default();
+            let mut found = 0;
+            for i in 0..20 {
+                let t = ShopTime(i * 100_000);
+                let x = 1.0 + 0.05 * i as f64;
+                // The second sighting starts far off and comes to the first within half a second.
+                let second = (start[0] - 0.4 * i as f64).max(x + 0.1);
+                let both = [("1", x, 1.0), ("2", second, 1.0)];
+                if *camera == "a" {
+                    plan.look(&look("a", &both), t, &Layout::default());
+                } else {
+                    plan.look(&look("a", &both[..1]), t, &Layout::default());
+                    plan.look(&look("b", &both[1..]), t, &Layout::default());
+                }
+                found = plan.twins(t).len();
+            }
+            assert_eq!((plan.bodies().count(), found), (2, *twins), "{story}");
         }
     }
 

@@ -10,7 +10,8 @@
 
 mod cast;
 mod diary;
-mod stage;
+// The gate's figures stand on the same stage.
+pub(super) mod stage;
 
 pub use cast::{Cast, NOBODY_AFTER_US};
 
@@ -126,7 +127,7 @@ async fn play(args: &DemoArgs, stage: &mut Stage) -> Result<Result<String, Strin
 }
 
 /// Until the daemon says on `status` that it is up (or up with something broken, which the page explains).
-async fn wait_for_daemon(live: &mut Live, stage: &mut Stage) -> Result<(), String> {
+pub(super) async fn wait_for_daemon(live: &mut Live, stage: &mut Stage) -> Result<(), String> {
     let since = Instant::now();
     while since.elapsed() < STARTS {
         stage.daemon_lives()?;

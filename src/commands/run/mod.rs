@@ -22,7 +22,7 @@ use crate::perception::{self, Look};
 use crate::sensors::publish::Publish;
 use crate::sensors::{Incoming, mqtt};
 use crate::shop::{Problem, Shop};
-use crate::supervise;
+use crate::supervise::{self, keep};
 use crate::sync::{self, Client, SyncStatus, SyncTask};
 use crate::web::{self, WebState};
 use floor_thread::FloorThread;
@@ -181,8 +181,12 @@ async fn open(config: Config, shop: Arc<Shop>, record: Option<&Path>) -> Result<
     let eyes =
         perception::spawn(&shop, &config.vision, clock, counters.clone(), looks, to_floor.clone(), eyes_stop.clone())?;
 
-    let ticking = tokio::spawn(tick(to_floor.clone(), clock, stopping.clone()));
-    let talking = tokio::spawn(mqtt::run(
+    // None of these may end before the shop does: the page and the service manager would not notice.
+    let (failed, mut failing) = watch::channel(None);
+    let until = stopping.clone();
+    let ticking =
+        keep("the floor's ticks", tick(to_floor.clone(), clock, stopping.clone()), until.clone(), failed.clone());
+    let mqtt = mqtt::run(
         config.mqtt.clone(),
         shop.clone(),
         to_floor.clone(),
@@ -190,7 +194,8 @@ async fn open(config: Config, shop: Arc<Shop>, record: Option<&Path>) -> Result<
         clock,
         counters.clone(),
         stopping.clone(),
-    ));
+    );
+    let talking = keep("MQTT", mqtt, until.clone(), failed.clone());
     let sync_task = SyncTask {
         options: config.upstream.clone(),
         client,
@@ -203,7 +208,7 @@ async fn open(config: Config, shop: Arc<Shop>, record: Option<&Path>) -> Result<
         status: sync_tx,
         shutdown: stopping.clone(),
     };
-    let syncing = tokio::spawn(sync_task.run());
+    let syncing = keep("sync", sync_task.run(), until.clone(), failed.clone());
     let page = WebState {
         shop: shop.clone(),
         snapshot: snapshot.clone(),
@@ -216,9 +221,10 @@ async fn open(config: Config, shop: Arc<Shop>, record: Option<&Path>) -> Result<
         books: Arc::new(books::LedgerBooks { ledger: ledger_file, timezone: shop.timezone.clone() }),
     };
     let address = listener.local_addr()?;
-    let serving = tokio::spawn(web::serve(listener, page, stopping.clone()));
-    let telling = tokio::spawn(tell_status(snapshot, sync_status, to_broker.clone(), stopping.clone()));
-    let watching = tokio::spawn(supervise::watch_progress(ticks, to_ledger.clone(), stopping));
+    let serving = keep("the page", web::serve(listener, page, stopping.clone()), until.clone(), failed.clone());
+    let telling = tell_status(snapshot, sync_status, to_broker.clone(), stopping.clone());
+    let telling = keep("the status topic", telling, until.clone(), failed.clone());
+    let watching = keep("the watchdog", supervise::watch_progress(ticks, to_ledger.clone(), stopping), until, failed);
 
     tracing::info!(page = %format!("http://{address}/"), "shop open");
     supervise::ready(&format!("open; page on http://{address}/"));
@@ -228,8 +234,9 @@ async fn open(config: Config, shop: Arc<Shop>, record: Option<&Path>) -> Result<
         let closed = to_ledger.clone();
         tokio::select! {
             signal = supervise::told_to_stop() => { tracing::info!(signal = signal?, "stopping"); None }
-            () = closed.closed() => Some("the ledger's writer ended"),
-            () = to_floor.closed() => Some("the floor's thread ended"),
+            () = closed.closed() => Some("the ledger's writer ended".to_owned()),
+            () = to_floor.closed() => Some("the floor's thread ended".to_owned()),
+            died = failing.wait_for(Option::is_some) => died.map_or(None, |name| *name).map(|name| format!("{name} died")),
         }
     };
     supervise::stopping();
@@ -263,7 +270,7 @@ async fn open(config: Config, shop: Arc<Shop>, record: Option<&Path>) -> Result<
             Ok(())
         }
         (_, (_, Ok(Err(error)))) => Err(error.into()),
-        (ended, _) => Err(ended.unwrap_or("a part of the shop died while stopping").into()),
+        (ended, _) => Err(ended.unwrap_or_else(|| "a part of the shop died while stopping".to_owned()).into()),
     }
 }
 

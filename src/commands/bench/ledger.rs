@@ -1,0 +1,26 @@
+//! What durability costs: one charge a transaction, against a bare append and fsync of the same bytes.
+
+use super::figure::{Bar, Figure, Promise, ROUNDS, median_if_steady};
+use crate::ledger::bench;
+
+pub const PROMISES: [Promise; 2] = [
+    Promise { figure: "ledger.commit_ratio", bar: Bar::AtLeast(0.5), unit: "ratio" },
+    Promise { figure: "ledger.commits_per_s", bar: Bar::None, unit: "1/s" },
+];
+
+/// On the disk of the temporary directory: `TMPDIR` chooses another.
+pub fn measure(long: bool, notes: &mut Vec<String>) -> Result<Vec<Figure>, String> {
+    let transactions = if long { 4_000 } else { 400 };
+    let dir = std::env::temp_dir();
+    notes.push(format!(
+        "{ROUNDS} rounds of {transactions} closings of a visit with three lines, in {} (TMPDIR chooses)",
+        dir.display()
+    ));
+    let mut rounds = bench::rounds(&dir, ROUNDS, transactions)
+        .map_err(|error| format!("measuring the ledger in {}: {error}", dir.display()))?;
+    let [ratio, rate] = &PROMISES;
+    Ok(vec![
+        ratio.measured(median_if_steady(&mut rounds.ratios), ROUNDS),
+        rate.measured(median_if_steady(&mut rounds.commits_per_s), ROUNDS),
+    ])
+}
