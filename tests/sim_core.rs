@@ -81,7 +81,8 @@ fn a_recording_reads_back_and_arrives_in_order() {
         assert!(pair[0].arrival <= pair[1].arrival, "{:?} arrives before {:?}", pair[1], pair[0]);
     }
     let ticks = read.iter().filter(|stamped| stamped.observation == Observation::Tick).count() as i64;
-    assert_eq!(ticks, (until_us - START_US + 19_999) / 20_000 * 20_000 / 100_000, "ten ticks a second");
+    let tick_us = carryout::base::limits::TICK.as_micros() as i64;
+    assert_eq!(ticks, (until_us - START_US + 19_999) / 20_000 * 20_000 / tick_us, "a tick every {tick_us} us");
 }
 
 #[test]
