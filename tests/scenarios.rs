@@ -65,7 +65,7 @@ fn takes_and_puts() {
 
 #[test]
 fn a_misplaced_item_is_still_that_item() {
-    check(
+    let stage = check(
         "cola put between wine and gum is bought there as cola",
         "0 ann taps in
          1 ann enters
@@ -79,6 +79,22 @@ fn a_misplaced_item_is_still_that_item() {
          46 all waits",
         &["empty", "charged; 1 cola: 2.50; captured 2.50"],
     );
+    let misplaced: Vec<_> = stage.events.iter().filter(|event| event.kind == "shelf.misplaced").collect();
+    assert_eq!(misplaced.len(), 1, "staff hear of it once");
+    assert_eq!((&misplaced[0].data["product"], &misplaced[0].data["shelf"]), (&"cola".into(), &"b".into()));
+}
+
+#[test]
+fn a_silent_device_is_told_once() {
+    let stage = check(
+        "a shelf goes off the network",
+        "0 a offline
+ 20 all waits",
+        &[],
+    );
+    let unhealthy: Vec<_> = stage.events.iter().filter(|event| event.kind == "device.unhealthy").collect();
+    assert_eq!(unhealthy.len(), 1, "{unhealthy:?}");
+    assert_eq!(unhealthy[0].subject.as_deref(), Some("shelf a"));
 }
 
 #[test]

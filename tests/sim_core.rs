@@ -82,7 +82,8 @@ fn a_recording_reads_back_and_arrives_in_order() {
     }
     let ticks = read.iter().filter(|stamped| stamped.observation == Observation::Tick).count() as i64;
     let tick_us = carryout::base::limits::TICK.as_micros() as i64;
-    assert_eq!(ticks, (until_us - START_US + 19_999) / 20_000 * 20_000 / tick_us, "a tick every {tick_us} us");
+    let wanted = (until_us - START_US) / tick_us;
+    assert!((wanted - 1..=wanted + 1).contains(&ticks), "{ticks} ticks, not {wanted}: one every {tick_us} us");
 }
 
 #[test]

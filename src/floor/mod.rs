@@ -75,6 +75,7 @@ pub struct Floor {
     broker_up: bool,
     durable_seq: u64,
     state: (State, ShopTime),
+    known_unhealthy: BTreeMap<String, String>,
     last_whereabouts: ShopTime,
     last_tidy: ShopTime,
     now: ShopTime,
@@ -117,6 +118,7 @@ impl Floor {
             broker_up: true,
             durable_seq: 0,
             state: (State::Up, ShopTime(0)),
+            known_unhealthy: BTreeMap::new(),
             last_whereabouts: ShopTime(0),
             last_tidy: ShopTime(0),
             now: books.last,
@@ -238,6 +240,7 @@ impl Floor {
         if self.now.since(self.last_whereabouts) >= WHEREABOUTS_US {
             self.last_whereabouts = self.now;
             self.note_whereabouts();
+            self.health_tick();
         }
         if self.now.since(self.last_tidy) >= 3600 * SECOND_US {
             self.last_tidy = self.now;

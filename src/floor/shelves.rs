@@ -480,9 +480,26 @@ impl Floor {
                 let shelf = several.then_some(&pending.shelf);
                 suspects.into_iter().for_each(|visit| self.doubt(visit, &why, shelf));
             }
+            self.tell_misplaced(pending, guesses);
             for visit in changed {
                 self.publish_cart(visit, true);
                 self.correct_if_closed(visit, pending.step.begin);
+            }
+        }
+    }
+
+    /// Something was put where the planogram does not have it: staff may want to tidy.
+    fn tell_misplaced(&mut self, pending: &Pending, guesses: &[Guess]) {
+        for guess in guesses {
+            let Some((_, Some(product), count, _)) = guess.alternatives.first() else { continue };
+            let planogram = &self.shop.planogram;
+            let belongs =
+                guess.plates.iter().any(|plate| planogram.on_plate(&pending.shelf, *plate).any(|p| p == product));
+            if *count < 0 && !belongs {
+                let (shelf, plates, quantity) = (&pending.shelf, &guess.plates, -count);
+                let data =
+                    serde_json::json!({ "shelf": shelf, "plates": plates, "product": product, "quantity": quantity });
+                self.tell("shelf.misplaced", shelf.to_string(), pending.id.0, data);
             }
         }
     }

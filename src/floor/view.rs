@@ -4,6 +4,7 @@ use super::{BodyView, CameraView, Floor, GateView, Snapshot, State, VisitView};
 use crate::base::limits::CAMERA_DEAD_MS;
 use crate::base::time::{MS_US, SECOND_US};
 use crate::carts::Receipt;
+use std::collections::BTreeMap;
 
 /// Receipts the page shows.
 const RECEIPTS: usize = 20;
@@ -85,19 +86,43 @@ impl Floor {
             let minutes = self.now.since(since) / (60 * SECOND_US);
             reasons.push(format!("Payments are offline for {minutes} min; sales are kept and sent later."));
         }
-        // A device that has not spoken in the first 10 s after a start is missing; before that it may be on its way.
-        let settled = self.now.since(self.started) > 10 * SECOND_US;
-        for (id, camera) in &self.cameras {
-            match camera.last {
-                Some((at, _)) if self.now.since(at) > 5 * SECOND_US => {
-                    reasons.push(format!("Camera {id} has been silent for {} s.", self.now.since(at) / SECOND_US));
-                }
-                None if settled => reasons.push(format!("Camera {id} has not shown anything since the start.")),
-                _ => {}
-            }
-        }
-        let faults = self.shelf_views().into_iter().filter_map(|shelf| Some((shelf.shelf, shelf.fault?)));
-        reasons.extend(faults.filter(|_| settled).map(|(shelf, fault)| format!("Shelf {shelf}: {fault}.")));
+        reasons.extend(self.unhealthy().into_iter().map(|(device, fault)| format!("{} {fault}.", capital(&device))));
         reasons
     }
+
+    /// Devices with something wrong, each with what, to be read as one sentence: (`camera top-1`, `has been silent …`).
+    fn unhealthy(&self) -> BTreeMap<String, String> {
+        // A device that has not spoken in the first 10 s after a start is missing; before that it may be on its way.
+        let settled = self.now.since(self.started) > 10 * SECOND_US;
+        let mut unhealthy = BTreeMap::new();
+        for (id, camera) in &self.cameras {
+            let fault = match camera.last {
+                Some((at, _)) if self.now.since(at) > 5 * SECOND_US => "has been silent for more than 5 s",
+                None if settled => "has not shown anything since the start",
+                _ => continue,
+            };
+            unhealthy.insert(format!("camera {id}"), fault.to_owned());
+        }
+        let faults = self.shelf_views().into_iter().filter_map(|shelf| Some((shelf.shelf, shelf.fault?)));
+        unhealthy.extend(faults.filter(|_| settled).map(|(shelf, fault)| (format!("shelf {shelf}:"), fault)));
+        unhealthy
+    }
+
+    /// Tells `device.unhealthy` once for every device that has become so, or is so in another way.
+    pub(super) fn health_tick(&mut self) {
+        let now_unhealthy = self.unhealthy();
+        for (device, fault) in &now_unhealthy {
+            if self.known_unhealthy.get(device) != Some(fault) {
+                let name = device.trim_end_matches(':').to_owned();
+                let data = serde_json::json!({ "device": name, "fault": fault, "since_us": self.now });
+                self.tell("device.unhealthy", name, self.now.0 as u64, data);
+            }
+        }
+        self.known_unhealthy = now_unhealthy;
+    }
+}
+
+fn capital(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
