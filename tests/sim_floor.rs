@@ -59,7 +59,8 @@ fn a_real_shops_script_is_explained() {
     let by_case = PlanogramByCase::read(&dir.join("shop_by_case.csv"), &base.layout).expect("cases are in order");
     let script = Script::read(&dir.join("events_practice.csv")).expect("the script reads");
     let (mut truth, mut receipts) = (Vec::new(), Vec::new());
-    for case in &script.cases {
+    // Every third case, so that it is quick; the accuracy suite plays all of them, many times over.
+    for case in script.cases.iter().step_by(3) {
         let mut shop = base.clone();
         shop.planogram = by_case.apply(&case.name, &base.planogram);
         let shop = Arc::new(shop);

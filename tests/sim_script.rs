@@ -1,5 +1,6 @@
 //! Scripts: what is refused and why, when things are really played, whose cart it ends in; and a real shop's script.
 
+use carryout::commands::score::{Billed, ScoreArgs, score};
 use carryout::commands::simulate::{SimulateArgs, simulate};
 use carryout::shop::Shop;
 use carryout::shop::nanostore::{self, PlanogramByCase};
@@ -281,6 +282,7 @@ async fn the_command_records_every_case_beside_the_shop_as_told() {
         minutes: 0.0,
         seed: 7,
         record: Some(out.path().join("day")),
+        receipts: true,
         publish: None,
     };
     let report = simulate(&args).await.unwrap();
@@ -293,4 +295,12 @@ async fn the_command_records_every_case_beside_the_shop_as_told() {
     let shelf = carryout::base::ShelfId::new("3-2");
     let on_plate: Vec<String> = told.planogram.on_plate(&shelf, 9).map(ToString::to_string).collect();
     assert_eq!(on_plate, ["078907916342"], "the system is told the shop as it stood that day");
+    let scored = score(&ScoreArgs {
+        truth: out.path().join("day/truth.jsonl"),
+        receipts: out.path().join("day/receipts.jsonl"),
+        handoff: Billed::Picker,
+        json: false,
+    });
+    let table = scored.unwrap();
+    assert!(table.contains("3 visits in 2 cases"), "{table}");
 }

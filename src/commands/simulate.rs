@@ -3,20 +3,23 @@
 //!     carryout simulate --script F --geometry G --planogram P --products Q [--planogram-by-case R] --seed N --record DIR
 //!     carryout simulate --shop DIR --shoppers 30 --minutes 10 --seed N --publish mqtt://127.0.0.1:1883
 //!
-//! A recording of one case lies in DIR; of several, each in a directory named after it. Beside `observations.cbor` and
-//! `truth.jsonl` lies `shop/`: the shop files as the system is told them.
+//! A recording of one case lies in DIR; of several, each in a directory named after it, and DIR has the truth of all.
+//! Beside `observations.cbor` and `truth.jsonl` lies `shop/`: the shop files as the system is told them; with
+//! `--receipts` also what the core makes of it, for `carryout score`.
 
+use super::fast;
 use crate::base::ShopTime;
 use crate::base::time::Clock;
 use crate::shop::nanostore::{self, PlanogramByCase, Tables};
 use crate::shop::{Problem, Shop};
 use crate::sim::live::{Broker, Happened, Heard, Live};
-use crate::sim::record::record;
+use crate::sim::record::{Arrivals, RECEIPTS, TRUTH, record};
 use crate::sim::script::{Planned, Script};
 use crate::sim::shoppers::{Crowd, Mix};
 use crate::sim::{Gates, Playback, Setting, TruthLine, World};
 use indicatif::{ProgressBar, ProgressStyle};
-use std::io::Write;
+use std::fs::File;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -63,6 +66,9 @@ pub struct SimulateArgs {
     /// Write observations.cbor and truth.jsonl into this directory
     #[arg(long)]
     pub record: Option<PathBuf>,
+    /// Beside the recording: play it straight into the core, too, and write the receipts it makes
+    #[arg(long, requires = "record")]
+    pub receipts: bool,
     /// Play in real time over this broker: mqtt://host:port
     #[arg(long)]
     pub publish: Option<String>,
@@ -89,14 +95,28 @@ pub async fn simulate(args: &SimulateArgs) -> Result<String, String> {
     if let Some(dir) = &args.record {
         let bar = ProgressBar::new(plays.len() as u64);
         bar.set_style(ProgressStyle::with_template("{bar:40} {pos}/{len} {msg} {eta}").expect("a template"));
+        let whole = (plays.len() > 1).then_some(dir);
+        for name in [TRUTH, RECEIPTS] {
+            // Of an earlier run; most often there is none.
+            let _ = std::fs::remove_file(dir.join(name));
+        }
         for play in &plays {
             bar.set_message(play.name.clone());
             let dir = if plays.len() == 1 { dir.clone() } else { dir.join(file_name(&play.name)) };
             let planned = play.plan(args.seed, RECORDED_START_US)?;
             let (seed, until_us) = (planned.seed, planned.until_us);
+            let mut again = args.receipts.then(|| play.playback(RECORDED_START_US, Gates::Assumed, planned.clone()));
             let mut playback = play.playback(RECORDED_START_US, Gates::Assumed, planned);
             let failed = |err| format!("recording {} into {}: {err}", play.name, dir.display());
             record(&mut playback, seed, until_us, &dir).map_err(failed)?;
+            if let Some(playback) = &mut again {
+                let receipts = fast::run(Arc::new(play.told.clone()), Arrivals::new(playback, seed, until_us));
+                write_lines(&dir.join(RECEIPTS), &receipts).map_err(failed)?;
+            }
+            if let Some(whole) = whole {
+                let names = [TRUTH].into_iter().chain(args.receipts.then_some(RECEIPTS));
+                names.into_iter().try_for_each(|name| append(&dir, whole, name)).map_err(failed)?;
+            }
             play.told.write(dir.join("shop")).map_err(|err| format!("writing {}: {err}", dir.display()))?;
             let seconds = (until_us - RECORDED_START_US) / 1_000_000;
             report += &format!("{}: {seconds} s of shop in {}\n", play.name, dir.display());
@@ -233,6 +253,20 @@ pub fn broker(url: &str) -> Result<Broker, String> {
         None => (rest, 1883),
     };
     if host.is_empty() { Err(wrong()) } else { Ok(Broker { host: host.to_owned(), port }) }
+}
+
+fn write_lines<T: serde::Serialize>(path: &Path, items: &[T]) -> io::Result<()> {
+    let mut file = io::BufWriter::new(File::create(path)?);
+    for item in items {
+        writeln!(file, "{}", serde_json::to_string(item)?)?;
+    }
+    file.flush()
+}
+
+/// A case's lines after those of the other cases, so that all are scored at once.
+fn append(case: &Path, whole: &Path, name: &str) -> io::Result<()> {
+    let mut all = File::options().create(true).append(true).open(whole.join(name))?;
+    io::copy(&mut File::open(case.join(name))?, &mut all).map(drop)
 }
 
 /// A case's name as a directory's.

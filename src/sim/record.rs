@@ -11,6 +11,11 @@ use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::path::Path;
 
+/// File names within a recording.
+pub const OBSERVATIONS: &str = "observations.cbor";
+pub const TRUTH: &str = "truth.jsonl";
+pub const RECEIPTS: &str = "receipts.jsonl";
+
 /// Messages with their arrival: sent, plus a few milliseconds of network. Oldest arrival first.
 pub struct Arrivals<'a> {
     playback: &'a mut Playback,
@@ -68,13 +73,13 @@ impl Iterator for Arrivals<'_> {
 /// Plays to `until_us` and writes both files into `dir`, which is made if need be.
 pub fn record(playback: &mut Playback, seed: u64, until_us: i64, dir: &Path) -> io::Result<()> {
     std::fs::create_dir_all(dir)?;
-    let mut observations = io::BufWriter::new(std::fs::File::create(dir.join("observations.cbor"))?);
+    let mut observations = io::BufWriter::new(std::fs::File::create(dir.join(OBSERVATIONS))?);
     for stamped in Arrivals::new(playback, seed, until_us) {
         ciborium::into_writer(&stamped, &mut observations).map_err(io::Error::other)?;
     }
     observations.flush()?;
     playback.finish();
-    let mut truth = io::BufWriter::new(std::fs::File::create(dir.join("truth.jsonl"))?);
+    let mut truth = io::BufWriter::new(std::fs::File::create(dir.join(TRUTH))?);
     for line in playback.truth() {
         writeln!(truth, "{}", serde_json::to_string(&line)?)?;
     }

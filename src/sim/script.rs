@@ -64,7 +64,7 @@ pub struct ScriptError {
 }
 
 /// A case in time: play these people from `start_us` to `until_us`.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Planned {
     pub people: Vec<Person>,
     pub until_us: i64,
