@@ -220,14 +220,14 @@ async fn after_an_outage_the_status_is_said_again_and_late_decisions_are_not() {
 
     broker.stop();
     assert_eq!(daemon.next_but_taps().await, Observation::Broker { up: false });
-    // The events connection may learn of it a little later; then its decisions in flight are counted instead.
+    // Three seconds ago. (The events connection may learn of the outage a little later; what is in flight is counted.)
     let decision = Decision {
         tap_id: TapId::new("t"),
         open: true,
         valid_ms: 3_000,
         reason: Reason::Ok,
         visit_id: None,
-        t_us: daemon.clock.now(),
+        t_us: daemon.clock.now().plus_ms(-3_000),
     };
     daemon.publish.send(Publish::decision(&GateId::new("gate-1"), &decision)).await.unwrap();
     daemon.publish.send(event("kept")).await.unwrap();

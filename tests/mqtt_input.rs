@@ -287,8 +287,13 @@ async fn bad_input_over_a_real_broker_is_counted_and_stops_nothing() {
     let mut options = rumqttc::MqttOptions::new("devices", "127.0.0.1", broker.port);
     options.set_max_packet_size(10_000_000, 10_000_000);
     let (client, mut eventloop) = AsyncClient::new(options, 400);
-    let ready =
-        carryout::sensors::publish::Publish { topic: "events".into(), payload: b"{}".to_vec(), qos: 1, retain: false };
+    let ready = carryout::sensors::publish::Publish {
+        topic: "events".into(),
+        payload: b"{}".to_vec(),
+        qos: 1,
+        retain: false,
+        good_until: None,
+    };
     client.subscribe("carryout/v1/corner/#", QoS::AtLeastOnce).await.unwrap();
 
     let mut rows = rows(clock.now());

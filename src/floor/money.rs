@@ -314,7 +314,7 @@ impl Floor {
 fn take_back(lines: &mut Vec<Line>, mut amount: Cents) {
     for line in lines.iter_mut().rev() {
         let part = amount.min(-line.total);
-        line.total = line.total + part;
+        line.total += part;
         line.unit_price = line.total;
         amount = amount - part;
     }

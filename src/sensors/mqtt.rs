@@ -406,7 +406,7 @@ impl Events {
             let news = {
                 let Events { connection, outbox, unconfirmed, context, .. } = &mut self;
                 let client = connection.client.clone();
-                send_waiting(outbox, &client, &context.base, up, unconfirmed);
+                send_waiting(outbox, &client, context, up, unconfirmed);
                 // Kept over the turns of the inner loop, so that it is not cancelled by something to publish.
                 let mut next = pin!(async {
                     if !pause.is_zero() {
@@ -419,7 +419,7 @@ impl Events {
                         news = &mut next => break Some(news),
                         Some(message) = publish.recv() => {
                             outbox.push(message, up);
-                            send_waiting(outbox, &client, &context.base, up, unconfirmed);
+                            send_waiting(outbox, &client, context, up, unconfirmed);
                         }
                         () = told_to_stop(&mut shutdown) => break None,
                     }
@@ -461,6 +461,7 @@ impl Events {
             payload: message.payload.to_vec(),
             qos: message.qos as u8,
             retain: message.retain,
+            good_until: None,
         };
         let unconfirmed = unconfirmed.into_iter().map(ours).collect();
         self.outbox.down(unconfirmed);
@@ -511,7 +512,7 @@ impl Events {
         }
         let client = self.connection.client.clone();
         while !(self.outbox.is_empty() && self.unconfirmed == 0) {
-            send_waiting(&mut self.outbox, &client, &self.context.base, true, &mut self.unconfirmed);
+            send_waiting(&mut self.outbox, &client, &self.context, true, &mut self.unconfirmed);
             match self.connection.next().await {
                 News::Delivered => self.unconfirmed = self.unconfirmed.saturating_sub(1),
                 News::Down { .. } => return,
@@ -523,15 +524,15 @@ impl Events {
 }
 
 /// Hands waiting messages to the connection, as many as may be unconfirmed at once.
-fn send_waiting(outbox: &mut Outbox, client: &AsyncClient, base: &str, up: bool, unconfirmed: &mut usize) {
+fn send_waiting(outbox: &mut Outbox, client: &AsyncClient, context: &Context, up: bool, unconfirmed: &mut usize) {
     while up && *unconfirmed < WINDOW {
-        let Some(Publish { topic, payload, qos, retain }) = outbox.pop() else { return };
+        let Some(Publish { topic, payload, qos, retain, .. }) = outbox.pop(context.clock.now()) else { return };
         let qos = match qos {
             0 => QoS::AtMostOnce,
             1 => QoS::AtLeastOnce,
             _ => QoS::ExactlyOnce,
         };
-        if client.try_publish(format!("{base}{topic}"), qos, retain, payload).is_ok() {
+        if client.try_publish(format!("{}{topic}", context.base), qos, retain, payload).is_ok() {
             *unconfirmed += 1;
         }
     }

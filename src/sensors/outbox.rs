@@ -1,11 +1,12 @@
 //! What waits for the broker, and what of it is still worth saying after an outage.
 //!
-//! A decision is for the person at the gate now: late, it would open the door for somebody else. A cart is replaced by
-//! its next change. Both are dropped when the broker is away, and counted. Events wait (upstream hears them through the
-//! ledger's outbox anyway), and the newest status is said again after every outage, over the last will.
+//! A decision is for the person at the gate now: it waits for the broker for two seconds (a start, a short break), and
+//! then goes, because late it would open the door for somebody else. A cart is replaced by its next change and goes at
+//! once. What goes is counted. Events wait (upstream hears them through the ledger's outbox anyway), and the newest status
+//! is said again after every outage, over the last will.
 
 use super::publish::{EVENTS, Publish, STATUS};
-use crate::base::{Counters, limits};
+use crate::base::{Counters, ShopTime, limits};
 use std::collections::VecDeque;
 
 #[derive(Debug)]
@@ -32,8 +33,15 @@ impl Outbox {
             self.status = Some(publish.clone());
         }
         match (up, keeps(&publish)) {
+            (_, Keeps::AMoment) => {
+                self.urgent.push_back(publish);
+                if self.urgent.len() > limits::PUBLISH_QUEUE
+                    && let Some(oldest) = self.urgent.pop_front()
+                {
+                    self.undelivered(&oldest);
+                }
+            }
             (false, Keeps::UntilDown | Keeps::Newest) => self.undelivered(&publish),
-            (_, Keeps::UntilDown) if publish.topic.ends_with(DECISION) => self.urgent.push_back(publish),
             _ => {
                 if self.rest.len() == limits::PUBLISH_QUEUE
                     && let Some(oldest) = self.rest.pop_front()
@@ -45,8 +53,14 @@ impl Outbox {
         }
     }
 
-    pub fn pop(&mut self) -> Option<Publish> {
-        self.urgent.pop_front().or_else(|| self.rest.pop_front())
+    pub fn pop(&mut self, now: ShopTime) -> Option<Publish> {
+        while let Some(decision) = self.urgent.pop_front() {
+            if decision.good_until.is_none_or(|until| now <= until) {
+                return Some(decision);
+            }
+            self.undelivered(&decision);
+        }
+        self.rest.pop_front()
     }
 
     pub fn is_empty(&self) -> bool {
@@ -62,12 +76,12 @@ impl Outbox {
     /// The broker is gone. `unconfirmed`: sent and not acknowledged, oldest first; they may arrive twice.
     pub fn down(&mut self, unconfirmed: Vec<Publish>) {
         let mut rest: VecDeque<Publish> = unconfirmed.into();
-        rest.append(&mut self.urgent);
         rest.append(&mut self.rest);
         for publish in rest {
             match keeps(&publish) {
                 Keeps::Through => self.rest.push_back(publish),
-                Keeps::UntilDown => self.undelivered(&publish),
+                // A decision in here was sent, we do not know when, and may have arrived.
+                Keeps::UntilDown | Keeps::AMoment => self.undelivered(&publish),
                 Keeps::Newest => {}
             }
         }
@@ -88,6 +102,8 @@ const DECISION: &str = "/decision";
 enum Keeps {
     /// Waits for the broker.
     Through,
+    /// Waits until it would be late.
+    AMoment,
     /// Loses its sense when it is late.
     UntilDown,
     /// Said again from memory.
@@ -98,6 +114,7 @@ fn keeps(publish: &Publish) -> Keeps {
     match publish.topic.as_str() {
         EVENTS => Keeps::Through,
         STATUS => Keeps::Newest,
+        topic if topic.ends_with(DECISION) => Keeps::AMoment,
         _ => Keeps::UntilDown,
     }
 }
@@ -106,15 +123,18 @@ fn keeps(publish: &Publish) -> Keeps {
 mod tests {
     use super::*;
 
+    const NOW: ShopTime = ShopTime(1_760_000_000_000_000);
+
     fn message(topic: &str) -> Publish {
-        Publish { topic: topic.into(), payload: Vec::new(), qos: 1, retain: false }
+        let good_until = topic.ends_with(DECISION).then_some(NOW.plus_ms(2_000));
+        Publish { topic: topic.into(), payload: Vec::new(), qos: 1, retain: false, good_until }
     }
 
     #[test]
     fn an_outage_drops_what_would_be_late_and_keeps_what_is_news() {
         let counters = Counters::default();
         let mut outbox = Outbox::new(counters.clone());
-        let drain = |outbox: &mut Outbox| std::iter::from_fn(|| outbox.pop()).map(|p| p.topic).collect::<Vec<_>>();
+        let drain = |outbox: &mut Outbox| std::iter::from_fn(|| outbox.pop(NOW)).map(|p| p.topic).collect::<Vec<_>>();
 
         for topic in ["status", "events", "visit/v/cart", "gate/g/decision"] {
             outbox.push(message(topic), true);
@@ -128,14 +148,26 @@ mod tests {
         outbox.push(message("visit/v/cart"), false);
         outbox.push(message("events"), false);
         outbox.up();
-        assert_eq!(drain(&mut outbox), ["status", "events", "events", "events"]);
-        assert_eq!(counters.get("publish.undelivered"), 4, "three decisions and a cart");
+        let back = ["gate/g/decision", "gate/g/decision", "status", "events", "events", "events"];
+        assert_eq!(drain(&mut outbox), back, "a decision made a moment ago is still for who stands there");
+        assert_eq!(counters.get("publish.undelivered"), 2, "the decision that may have arrived, and a cart");
+
+        for topic in ["gate/g/decision", "events"] {
+            outbox.push(message(topic), false);
+        }
+        let later = outbox.pop(NOW.plus_ms(2_001)).expect("the event waits");
+        assert_eq!(
+            (later.topic.as_str(), counters.get("publish.undelivered")),
+            ("events", 3),
+            "who stood there has gone"
+        );
+        assert!(outbox.is_empty());
 
         for _ in 0..limits::PUBLISH_QUEUE + 3 {
             outbox.push(message("events"), false);
         }
         assert_eq!(drain(&mut outbox).len(), limits::PUBLISH_QUEUE);
-        assert_eq!(counters.get("publish.undelivered"), 7);
+        assert_eq!(counters.get("publish.undelivered"), 6);
 
         outbox.push(message("gate/+/decision"), true);
         assert!(outbox.is_empty());

@@ -20,7 +20,13 @@ pub struct Publish {
     pub qos: u8,
     /// The broker keeps it for those who subscribe later.
     pub retain: bool,
+    /// Later than this it is not said any more; `None`: it keeps.
+    pub good_until: Option<ShopTime>,
 }
+
+/// A decision is worth saying for so long, ms. Shorter than a gate stays open (`valid_ms`, 3 s): who passes on it still
+/// counts.
+const DECISION_GOOD_MS: i64 = 2_000;
 
 /// The topic of the daemon's own status, retained, with a last will.
 pub const STATUS: &str = "status";
@@ -40,7 +46,8 @@ impl Publish {
     }
 
     pub fn decision(gate: &GateId, decision: &Decision) -> Publish {
-        Publish::once(format!("gate/{gate}/decision"), decision)
+        let good_until = Some(decision.t_us.plus_ms(DECISION_GOOD_MS));
+        Publish { good_until, ..Publish::once(format!("gate/{gate}/decision"), decision) }
     }
 
     /// The answer to a tap that could not be read.
@@ -73,7 +80,7 @@ impl Publish {
 
     fn once(topic: String, payload: &impl Serialize) -> Publish {
         let payload = serde_json::to_vec(payload).expect("our own types have text keys and finite numbers");
-        Publish { topic, payload, qos: 1, retain: false }
+        Publish { topic, payload, qos: 1, retain: false, good_until: None }
     }
 }
 

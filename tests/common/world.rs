@@ -108,6 +108,8 @@ pub struct World {
     pub beams: bool,
     /// The camera works.
     pub eyes_open: bool,
+    /// How far people walk in a step, metres.
+    pub pace_m: f64,
     plates: BTreeMap<String, Plates>,
     taps: u32,
     passages: u32,
@@ -133,6 +135,7 @@ impl World {
             humans: BTreeMap::new(),
             beams: false,
             eyes_open: true,
+            pace_m: 0.13, // 1.3 m/s
             taps: 0,
             passages: 0,
             people_seq: 0,
@@ -220,7 +223,7 @@ impl World {
         let mut passed = Vec::new();
         for human in self.humans.values_mut() {
             let before = human.at;
-            human.walk();
+            human.walk(self.pace_m);
             for gate in self.shop.layout.gates.values().filter(|_| self.beams) {
                 let into = gate.line.is_inside(human.at);
                 if gate.line.is_inside(before) != into && gate.line.crossed(before, human.at).is_some() {
@@ -313,15 +316,14 @@ impl Human {
         self.goal.is_empty()
     }
 
-    /// 1.3 m/s, 10 times a second.
-    fn walk(&mut self) {
+    fn walk(&mut self, pace_m: f64) {
         let Some(goal) = self.goal.front().copied() else { return };
         let distance = self.at.distance(goal);
-        if distance <= 0.13 {
+        if distance <= pace_m {
             self.at = goal;
             self.goal.pop_front();
         } else {
-            self.at = self.at.toward(goal, 0.13 / distance);
+            self.at = self.at.toward(goal, pace_m / distance);
         }
     }
 }

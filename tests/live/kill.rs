@@ -1,6 +1,7 @@
-//! The power goes with three shoppers inside.
+//! The power goes with three shoppers inside, and once more while the money is under way.
 
 use crate::shop::LiveShop;
+use carryout::sim::upstream::Faults;
 use serde_json::json;
 
 /// Ann takes a cola while the daemon is dead, bob a bread after it is back, kim nothing. Weights and pictures of the
@@ -28,12 +29,18 @@ async fn killed_with_three_shoppers_inside() {
     shop.start(&[]).await;
 
     shop.takes("bob", "bread").await;
+    // Upstream will take money once and say nothing: the power goes again before anybody knows.
+    shop.upstream.set_faults(Faults { only: "POST /v1/charges".into(), hang_after: 1, ..Faults::default() });
     for who in ["ann", "bob", "kim"] {
         shop.act(who, &["leaves"]).await;
     }
     for who in ["ann", "bob", "kim"] {
         shop.is_out(who).await;
     }
+
+    shop.upstream_has("money is taken", |records| records.charges.iter().any(|charge| charge.captured > 0)).await;
+    shop.kill();
+    shop.start_at_once().await;
 
     let bob = shop.receipt("bob").await;
     assert_eq!((&bob["status"], &bob["total"]), (&json!("final"), &json!(300)), "{bob}");
@@ -53,12 +60,25 @@ async fn killed_with_three_shoppers_inside() {
         closed == 3 && records.events.iter().any(|event| event["type"] == "charge.captured")
     })
     .await;
+    for who in if ann_is_billed { &["ann", "bob"][..] } else { &["bob"] } {
+        shop.until(&format!("the books know of {who}'s charge"), async |shop| {
+            let visit = shop.get(&format!("/api/v1/visits/{}", shop.visits[*who])).await.1;
+            (visit["charges"][0]["state"] == "captured").then_some(())
+        })
+        .await;
+    }
+    shop.upstream_has("kim's money is hers again", |records| {
+        records.authorizations.iter().any(|hold| hold.token == "tok_kim" && hold.released)
+    })
+    .await;
     assert!(shop.stop().await.success());
     let records = shop.upstream.records();
     let totals: Vec<(i64, Option<&str>)> = records.charges.iter().map(|c| (c.total, c.token.as_deref())).collect();
     assert!(totals.contains(&(300, Some("tok_bob"))), "{totals:?}");
     assert!(!totals.iter().any(|(_, token)| *token == Some("tok_kim")), "kim took nothing: {totals:?}");
     assert_eq!(records.charges.len(), charges, "{totals:?}");
+    let asked = records.calls.iter().any(|call| call.starts_with("GET /v1/charges/"));
+    assert!(asked, "sent again blindly: {:?}", records.calls);
     assert!(records.not_once().is_empty(), "{:?}", records.not_once());
     let kept: Vec<&str> =
         records.authorizations.iter().filter(|hold| !hold.used && !hold.released).map(|h| &*h.token).collect();

@@ -81,6 +81,7 @@ impl LiveShop {
         home.furnish(&shop, "a test").expect("writing config and shop files");
         let mut world = World::new(shop, now());
         world.beams = true;
+        world.pace_m = 0.2; // briskly: a second in here is a second
         let world = Arc::new(Mutex::new(world));
 
         let mut tasks = JoinSet::new();
