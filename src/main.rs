@@ -3,6 +3,7 @@
 use carryout::commands::{check, demo, export, import, replay, run, score, simulate, verify};
 use clap::{Parser, Subcommand};
 use std::error::Error;
+use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -94,6 +95,8 @@ fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
 fn log(json: bool) {
     let filter = tracing_subscriber::EnvFilter::try_from_env("CARRYOUT_LOG")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // Colours are for a terminal; in the journal and in files they are noise.
+    let colours = std::io::stderr().is_terminal();
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colours);
     if json { builder.json().init() } else { builder.with_target(false).init() }
 }

@@ -3,6 +3,7 @@
 mod common;
 
 use carryout::carts::policy::{Doubt, PolicyOptions};
+use carryout::events::Reason;
 use carryout::ledger::verify;
 use common::Stage;
 
@@ -91,6 +92,28 @@ fn diary() {
         for (seq, entry) in ledger.entries_of(*visit).unwrap() {
             println!("{seq:4} {:6.2} {visit} {:?}", entry.t.secs_since(common::START) - 5.0, entry.fact);
         }
+    }
+}
+
+/// The first tap teaches us the gate's clock; the second is made while the daemon is down, and comes when it is back.
+#[test]
+fn a_tap_that_waited_for_us_opens_for_who_still_waits() {
+    for (story, down, wanted) in [("back at once", 20, Reason::Ok), ("back when he has gone", 70, Reason::Expired)] {
+        let mut stage = Stage::new().on_disk();
+        stage.play(
+            "0 ann taps in
+             1 ann enters
+             6 all waits",
+        );
+        stage.kill(down);
+        stage.play(
+            "6.5 bob taps in
+             16 all waits",
+        );
+        let decided: Vec<Reason> = stage.decisions.iter().map(|decision| decision.reason).collect();
+        assert_eq!(decided, [Reason::Ok, wanted], "{story}");
+        let visits = 1 + usize::from(wanted == Reason::Ok);
+        assert_eq!(stage.floor.books().visits.len(), visits, "{story}");
     }
 }
 

@@ -92,7 +92,7 @@ fn what_staff_decide_is_what_is_charged() {
     std::fs::create_dir(&state).expect("a state directory");
     std::fs::copy(stage.ledger_path(), carryout::ledger::file_in(&state)).expect("the ledger, closed and whole");
     let upstream = Upstream::start(UpstreamOptions::default()).expect("a reference upstream");
-    stage.shop.write(dir.path().join("shop")).expect("shop files");
+    stage.world.shop.write(dir.path().join("shop")).expect("shop files");
     std::fs::write(dir.path().join("token"), TOKEN).expect("a token file");
     // A port where nobody answers: this story needs no broker.
     let nobody = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("bound").port();

@@ -23,7 +23,7 @@ impl Counters {
     }
 
     pub fn add(&self, name: &str, n: u64) {
-        self.with(name, |count| count.n += n);
+        self.with(name, |count| count.n = count.n.saturating_add(n));
     }
 
     /// Counts a refused input under `kind` (`weights.malformed`) and logs `detail`, which names the thing and what to

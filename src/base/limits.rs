@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-/// Observations waiting for the floor. Full: readers and perception wait, weights are decimated to settled levels.
+/// Observations waiting for the floor. Full: readers and perception wait; of weights the newest batch of every shelf is
+/// kept.
 pub const FLOOR_QUEUE: usize = 4096;
 
 /// Batches waiting for the ledger. Full: the floor waits and an alarm shows (integrity before availability).
@@ -12,7 +13,7 @@ pub const LEDGER_QUEUE: usize = 256;
 /// [`WEIGH_BUDGET_MS`].
 pub const MODEL_QUEUE: usize = 64;
 
-/// Messages waiting for the broker. Full: newest snapshots win; decisions and events wait.
+/// Messages waiting for the broker. Full: dropped and counted; saying must not slow selling.
 pub const PUBLISH_QUEUE: usize = 1024;
 
 /// Bytes of one MQTT or HTTP payload. Larger: refused as `oversized`, counted.

@@ -6,8 +6,8 @@
 use crate::base::Counters;
 use crate::carts::PolicyOptions;
 use crate::events::{Effect, Entry, Observation, Stamped, Weighed};
-use crate::floor::{Books, Floor, FloorOptions};
-use crate::fusion::NearestAttributor;
+use crate::floor::{DeviceClocks, Floor, FloorOptions};
+use crate::fusion::{NearestAttributor, StepOptions};
 use crate::shop::{Problem, Shop};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -23,12 +23,33 @@ use std::sync::Arc;
 pub const OBSERVATIONS: &str = "observations.cbor";
 pub const ENTRIES: &str = "entries.jsonl";
 pub const BEFORE: &str = "before.cbor";
-pub const POLICY: &str = "policy.json";
+pub const RECORDING: &str = "recording.json";
 
-/// The rules a recording was made under.
-#[derive(Debug, Default, Serialize, Deserialize)]
-pub struct RecordedPolicy {
+/// What a floor starts with beside its shop and the entries known before: the rules, and the numbers in use.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Beginning {
     pub policy: PolicyOptions,
+    pub steps: StepOptions,
+    #[serde(default)]
+    pub device_clocks: DeviceClocks,
+    /// Last entry of the ledger: bodies and interactions are numbered above it.
+    pub last_seq: u64,
+    pub next_receipt: u64,
+}
+
+impl Default for Beginning {
+    /// A new shop with everything as it comes.
+    fn default() -> Beginning {
+        let device_clocks = DeviceClocks::default();
+        Beginning {
+            policy: PolicyOptions::default(),
+            steps: StepOptions::default(),
+            device_clocks,
+            last_seq: 0,
+            next_receipt: 1,
+        }
+    }
 }
 
 /// Put a recording through the floor again and compare.
@@ -58,16 +79,17 @@ pub fn run(args: &ReplayArgs) -> Result<ExitCode, Failure> {
             return Ok(ExitCode::FAILURE);
         }
     };
-    let policy: RecordedPolicy = match File::open(dir.join(POLICY)) {
+    let beginning: Beginning = match File::open(dir.join(RECORDING)) {
         Ok(file) => {
-            serde_json::from_reader(file).map_err(|e| format!("reading {}: {e}", dir.join(POLICY).display()))?
+            serde_json::from_reader(file).map_err(|e| format!("reading {}: {e}", dir.join(RECORDING).display()))?
         }
-        Err(error) if error.kind() == ErrorKind::NotFound => RecordedPolicy::default(),
+        // Recordings of `carryout simulate` are of a new shop.
+        Err(error) if error.kind() == ErrorKind::NotFound => Beginning::default(),
         Err(error) => return Err(error.into()),
     };
     let before: Vec<Entry> = if dir.join(BEFORE).exists() { all(&dir.join(BEFORE))? } else { Vec::new() };
     let observations: Vec<Stamped> = all(&dir.join(OBSERVATIONS))?;
-    let replayed = replay(shop, policy.policy, before, observations, args.again.is_some());
+    let replayed = replay(shop, beginning, before, observations, args.again.is_some());
 
     let mut lines = Vec::new();
     for entry in &replayed.entries {
@@ -112,18 +134,18 @@ pub struct Replayed {
     pub differ: Vec<String>,
 }
 
-/// Puts observations through a floor that starts from the entries known before. Recovered numbers come from the entries
-/// themselves, so a recording that began in the middle of a ledger replays to the same ids.
+/// Puts observations through a floor that starts as the recorded one did, so that a recording begun in the middle of a
+/// ledger replays to the same numbers.
 pub fn replay(
     shop: Arc<Shop>,
-    policy: PolicyOptions,
+    beginning: Beginning,
     before: Vec<Entry>,
     observations: Vec<Stamped>,
     again: bool,
 ) -> Replayed {
-    let last_seq = 0;
-    let books: Books = Floor::recover(shop.clone(), before, last_seq, 1);
-    let options = FloorOptions { policy, ..FloorOptions::default() };
+    let Beginning { policy, steps, device_clocks, last_seq, next_receipt } = beginning;
+    let books = Floor::recover(shop.clone(), before, last_seq, next_receipt);
+    let options = FloorOptions { policy, steps, device_clocks };
     let mut floor = Floor::new(shop.clone(), options, books, Counters::default());
     let rule = NearestAttributor::published();
     let (mut anew, mut asked, mut differ) = (BTreeMap::<u64, Weighed>::new(), 0, Vec::new());

@@ -149,6 +149,11 @@ pub enum Fact {
         gate: GateId,
         direction: Direction,
     },
+    /// How far a gate's clock is behind ours, us: after a restart it tells a tap that waited for us from a new one.
+    GateClock {
+        gate: GateId,
+        offset_us: i64,
+    },
     /// Settled grams of every plate of a shelf, in plate order; `None` for a dead plate.
     Levels {
         shelf: ShelfId,

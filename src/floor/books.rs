@@ -165,6 +165,8 @@ pub struct Books {
     pub visits: BTreeMap<VisitId, Visit>,
     pub taps: BTreeMap<TapId, TapRecord>,
     pub passages: BTreeMap<PassageId, ShopTime>,
+    /// How far each gate's clock was behind ours, us, and when that was noted.
+    pub gate_clocks: BTreeMap<GateId, (ShopTime, i64)>,
     /// Settled grams of each shelf's plates, and when they were journalled.
     pub levels: BTreeMap<ShelfId, (ShopTime, Vec<Option<f64>>)>,
     /// Planogram plus what was put where since.
@@ -182,6 +184,7 @@ impl Books {
             visits: BTreeMap::new(),
             taps: BTreeMap::new(),
             passages: BTreeMap::new(),
+            gate_clocks: BTreeMap::new(),
             levels: BTreeMap::new(),
             stock: shop.planogram.clone(),
             next_receipt: 1,
@@ -353,6 +356,9 @@ impl Books {
             }
             Fact::Passed { passage_id, .. } => {
                 self.passages.insert(passage_id.clone(), t);
+            }
+            Fact::GateClock { gate, offset_us } => {
+                self.gate_clocks.insert(gate.clone(), (t, *offset_us));
             }
             Fact::HoldReleased { tap_id, .. } => {
                 if let Some(tap) = self.taps.get_mut(tap_id) {

@@ -5,10 +5,10 @@
 
 use crate::base::ShopTime;
 use crate::base::limits::FUTURE_US;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// Whose word counts for when something happened.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DeviceClocks {
     /// Each device's offset is learned from when its messages arrive.
@@ -72,6 +72,8 @@ const DRIFT: f64 = 200e-6;
 pub struct DeviceClock {
     line: Option<Line>,
     candidate: Option<(Line, i64)>,
+    /// The line is from before a restart, and nothing has been heard since.
+    remembered: bool,
     /// How often the device started a new line.
     pub jumps: u64,
 }
@@ -88,6 +90,18 @@ struct Line {
 pub struct FutureDated;
 
 impl DeviceClock {
+    /// A clock as it was known before a restart. Without it the first message after a start is taken for new, however
+    /// long it has waited: a gate would open for somebody who has left.
+    pub fn remembered(noted: ShopTime, offset_us: i64) -> DeviceClock {
+        let line = Some(Line { offset: offset_us, arrival: noted });
+        DeviceClock { line, remembered: true, ..DeviceClock::default() }
+    }
+
+    /// arrival - device time, us, of the fastest way here; `None` before the first message.
+    pub fn offset_us(&self) -> Option<i64> {
+        self.line.map(|line| line.offset)
+    }
+
     /// When the thing stamped `device_us` happened. Messages may be late by any amount.
     pub fn event_time(&mut self, device_us: i64, arrival: ShopTime) -> Result<ShopTime, FutureDated> {
         let delay = arrival.0 - device_us;
@@ -96,6 +110,12 @@ impl DeviceClock {
             return Ok(arrival);
         };
         let off = delay - line.offset;
+        if std::mem::take(&mut self.remembered) && off < -JUMP_US {
+            // Nothing arrives before it is sent: one of the two clocks was set while we were down.
+            *line = Line { offset: delay, arrival };
+            self.jumps += 1;
+            return Ok(arrival);
+        }
         if off.abs() <= JUMP_US {
             self.candidate = None;
             let allowed = (DRIFT * arrival.since(line.arrival).max(0) as f64) as i64;
@@ -128,6 +148,20 @@ impl DeviceClock {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_remembered_clock_tells_old_messages_from_new_ones() {
+        for (story, device_s, arrival_s, wanted_s) in [
+            ("sent just now", 50.0, 150.0, 150.0),
+            ("sent a minute ago, while we were down", 50.0, 210.0, 150.0),
+            ("set ahead meanwhile: a new line", 3650.0, 150.0, 150.0),
+        ] {
+            let us = |s: f64| (s * 1e6) as i64;
+            let mut clock = DeviceClock::remembered(ShopTime(us(100.0)), us(100.0));
+            let got = clock.event_time(us(device_s), ShopTime(us(arrival_s))).expect("nothing is dated ahead");
+            assert!((got.0 - us(wanted_s)).abs() < 100_000, "{story}: {got:?}");
+        }
+    }
 
     /// Messages as (device s, arrival s) after a first one at (0, 100); the event time wanted for the last, in s.
     fn check(story: &str, messages: &[(f64, f64)], wanted: Result<f64, FutureDated>) {

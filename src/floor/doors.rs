@@ -95,6 +95,8 @@ impl Floor {
             match known.decided {
                 Some(decided) => self.answer(&tap.gate, &id, decided.open, decided.reason, known.visit),
                 None if self.asking.contains_key(&id) => {}
+                // Asked before a restart, too long ago: the next tick says so and gives back what upstream may hold.
+                None if self.now.since(known.at) > TAP_EXPIRES_MS * MS_US => {}
                 None => {
                     let amount = known.amount;
                     self.ask(&tap, amount, None);

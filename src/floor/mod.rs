@@ -36,6 +36,8 @@ use std::sync::Arc;
 const WHEREABOUTS_US: i64 = SECOND_US;
 /// After a start, doubts about who is who are raised for this long.
 const REBIND_US: i64 = 5 * SECOND_US;
+/// A gate's clock is journalled anew when it is this far from where it was, us: less makes no tap older or younger.
+const CLOCK_NOTED_US: i64 = 500_000;
 /// A body in no visit is forgotten when unseen for this long.
 const STRANGER_US: i64 = 5 * SECOND_US;
 
@@ -100,10 +102,13 @@ impl Floor {
     pub fn new(shop: Arc<Shop>, options: FloorOptions, books: Books, counters: Counters) -> Floor {
         let desk = ShelfDesk::new(&shop, &options.steps, &books);
         let plan = Plan::numbered_from(books.next_body);
+        let remembered = books.gate_clocks.iter().map(|(gate, (noted, offset_us))| {
+            (Device::Gate(gate.clone()), DeviceClock::remembered(*noted, *offset_us))
+        });
         Floor {
             gates: shop.layout.gates.keys().map(|id| (id.clone(), GateState::default())).collect(),
             cameras: shop.layout.cameras.keys().map(|id| (id.clone(), CameraState::default())).collect(),
-            clocks: BTreeMap::new(),
+            clocks: remembered.collect(),
             sender_time: None,
             last_tick: ShopTime(0),
             asking: BTreeMap::new(),
@@ -293,11 +298,16 @@ impl Floor {
             Device::Gate(id) => format!("gate {id}"),
             Device::Camera(id) => format!("camera {id}"),
         };
-        let clock = self.clocks.entry(device).or_default();
+        let clock = self.clocks.entry(device.clone()).or_default();
         let jumps = clock.jumps;
         let time = clock.event_time(t_us, self.now);
         if clock.jumps > jumps {
             self.counters.count("clock.jumps");
+        }
+        if let (Device::Gate(gate), Some(offset_us)) = (device, clock.offset_us())
+            && self.books.gate_clocks.get(&gate).is_none_or(|(_, known)| (offset_us - known).abs() >= CLOCK_NOTED_US)
+        {
+            self.emit(None, Fact::GateClock { gate, offset_us }, None);
         }
         time.inspect_err(|_| {
             self.counters

@@ -156,24 +156,20 @@ impl Floor {
         let paid: Vec<ChargeLine> = if visit.charges.is_empty() { Vec::new() } else { goods.collect() };
         let lines = self.books.price(units);
         let changes = difference(&paid, &lines.iter().map(ChargeLine::from).collect::<Vec<_>>());
-        let mut net: Cents = changes.iter().map(|line| line.total).sum();
-        // What staff gave back before counts: nobody gets back more than they paid.
-        let owed = lines.iter().chain(&given_back).map(|line| line.total).sum::<Cents>();
-        let mut too_much = Cents::ZERO.max(-owed);
-        net = net + too_much;
-        for line in given_back.iter_mut().rev() {
-            let part = too_much.min(-line.total);
-            too_much = too_much - part;
-            line.total += part;
-            line.unit_price = line.total;
-        }
-        given_back.retain(|line| line.total < Cents::ZERO);
+        let net: Cents = changes.iter().map(|line| line.total).sum();
         let first = visit.charges.is_empty();
         let mut charge_ids = receipt.charge_ids.clone();
         if net > Cents::ZERO {
             charge_ids.extend(self.queue_charge(id, changes));
         } else if net < Cents::ZERO {
-            self.queue_refunds(id, -net, changes, "corrected");
+            // What staff gave back by hand beyond what is now owed was part of this already.
+            let charged: Cents = visit.charges.iter().map(|(charge, _)| charge.total).sum();
+            let refunded: Cents = visit.refunds.iter().map(|(refund, _)| refund.amount).sum();
+            let amount = (-net).min(charged - refunded);
+            take_back(&mut given_back, -net - amount);
+            if amount > Cents::ZERO {
+                self.queue_refunds(id, amount, changes, "corrected");
+            }
         }
         if first && net == Cents::ZERO {
             self.release_unused(id, "nothing is owed");
@@ -314,6 +310,17 @@ impl Floor {
         });
         self.write_receipt(id, receipt.number, lines, ReceiptStatus::Adjusted, receipt.charge_ids);
     }
+}
+
+/// Shortens refund lines by `amount`, newest first; one that comes to nothing goes.
+fn take_back(lines: &mut Vec<Line>, mut amount: Cents) {
+    for line in lines.iter_mut().rev() {
+        let part = amount.min(-line.total);
+        line.total = line.total + part;
+        line.unit_price = line.total;
+        amount = amount - part;
+    }
+    lines.retain(|line| line.total != Cents::ZERO);
 }
 
 fn times(visit: &Visit) -> (ShopTime, ShopTime) {

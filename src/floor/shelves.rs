@@ -36,6 +36,8 @@ const BLINK_US: i64 = 5 * SECOND_US;
 const GAP_WAIT_US: i64 = 2 * SECOND_US;
 /// Calm shelves' levels are journalled this often, us.
 const LEVELS_US: i64 = 60 * SECOND_US;
+/// A leap of message numbers beyond what a shelf sends in a day is a wrong number, not so many lost messages.
+const DAY_OF_BATCHES: u64 = 432_000;
 /// Message numbers remembered a shelf, to know a repeated one.
 const SEQS: usize = 64;
 
@@ -53,6 +55,8 @@ struct Desk {
     online: bool,
     boot: String,
     seqs: BTreeSet<u64>,
+    /// Shop time of the newest sample.
+    newest: Option<ShopTime>,
     drafts: BTreeMap<u64, Draft>,
     ringing_since: Option<ShopTime>,
     last_step: Option<(ShopTime, f64)>,
@@ -93,6 +97,7 @@ impl ShelfDesk {
                 online: true,
                 boot: String::new(),
                 seqs: BTreeSet::new(),
+                newest: None,
                 drafts: BTreeMap::new(),
                 ringing_since: None,
                 last_step: None,
@@ -154,6 +159,9 @@ impl Floor {
             return self.counters.refuse("weights.unknown_plate", format!("shelf {id} has plates 1 to {n}"));
         }
         let id = weights.shelf.clone();
+        let length_us = weights.length_us();
+        // Before its number is believed: a message from the future must not make all later ones look old.
+        let Some(end) = self.event_time(Device::Shelf(id.clone()), weights.end_us()) else { return };
         let desk = self.desk.shelves.get_mut(&id).expect("every shelf has a desk");
         if desk.boot != weights.boot {
             if !desk.boot.is_empty() {
@@ -162,21 +170,26 @@ impl Floor {
             desk.boot = weights.boot.clone();
             desk.seqs.clear();
         }
+        let far_back = |newest: u64| weights.seq.saturating_add(SEQS as u64) < newest;
+        if desk.seqs.last().is_some_and(|newest| far_back(*newest)) && desk.newest.is_none_or(|newest| newest < end) {
+            // Old by its number and newer than all by its time: the counting has begun anew, or one number was wrong.
+            self.counters.count("weights.recounted");
+            desk.seqs.clear();
+        }
+        desk.newest = desk.newest.max(Some(end));
         let newest = desk.seqs.last().copied();
-        if !desk.seqs.insert(weights.seq) || newest.is_some_and(|newest| weights.seq + (SEQS as u64) < newest) {
+        if !desk.seqs.insert(weights.seq) || newest.is_some_and(far_back) {
             return self.counters.count("weights.repeated");
         }
-        if let Some(missing) = newest.and_then(|newest| weights.seq.checked_sub(newest + 1)) {
-            self.counters.add("weights.missing", missing);
+        match newest.map_or(0, |newest| weights.seq.saturating_sub(newest.saturating_add(1))) {
+            missing @ 0..DAY_OF_BATCHES => self.counters.add("weights.missing", missing),
+            _ => self.counters.count("weights.recounted"),
         }
         if desk.seqs.len() > SEQS {
             desk.seqs.pop_first();
         }
         desk.last_arrival = Some(self.now);
         desk.online = true;
-        let length_us = weights.length_us();
-        let Some(end) = self.event_time(Device::Shelf(id.clone()), weights.end_us()) else { return };
-        let desk = self.desk.shelves.get_mut(&id).expect("every shelf has a desk");
         let events = desk.scale.feed(ShopTime(end.0 - length_us), weights.dt_us, &weights.plates);
         self.step_events(&id, events);
     }

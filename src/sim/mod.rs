@@ -10,6 +10,7 @@
 
 pub mod broker;
 pub mod chance;
+pub mod daemon;
 #[cfg(feature = "cameras")]
 pub mod eyes;
 pub mod live;

@@ -3,16 +3,17 @@
 
 use super::DemoArgs;
 use crate::shop::{CameraKind, Shop};
-use crate::sim::broker::{Mosquitto, bind_to_us};
+use crate::sim::broker::Mosquitto;
+use crate::sim::daemon::{Daemon, Household, last_words};
 use crate::sim::live::Whereabouts;
 use crate::sim::upstream::{Upstream, UpstreamOptions};
-use std::fs::{self, DirBuilder, OpenOptions};
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::fs::{self, DirBuilder};
+use std::io;
 use std::net::TcpListener;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::DirBuilderExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -31,12 +32,10 @@ pub struct Stage {
     pub upstream: Upstream,
     #[cfg(feature = "cameras")]
     cameras: Vec<crate::sim::eyes::SimCamera>,
-    daemon: Option<Child>,
-    web_port: u16,
-    web_token: String,
-    upstream_token: String,
+    daemon: Option<Daemon>,
+    home: Household,
     // Last: it is removed when everything that writes into it is gone.
-    dir: PrivateDir,
+    _dir: PrivateDir,
 }
 
 impl Stage {
@@ -54,6 +53,14 @@ impl Stage {
             Some(port) => port,
             None => free_port().map_err(|err| format!("asking for a free port: {err}"))?,
         };
+        let home = Household {
+            dir: dir.path.clone(),
+            mqtt_port: broker.port,
+            web_port,
+            web_token: secret()?,
+            upstream_url: upstream.url(),
+            upstream_token,
+        };
         Ok(Stage {
             shop: Arc::new(shop),
             broker,
@@ -61,10 +68,8 @@ impl Stage {
             #[cfg(feature = "cameras")]
             cameras: Vec::new(),
             daemon: None,
-            web_port,
-            web_token: secret()?,
-            upstream_token,
-            dir,
+            home,
+            _dir: dir,
         })
     }
 
@@ -98,33 +103,21 @@ impl Stage {
 
     /// Writes shop files, secrets and config, and starts `carryout run` on them.
     pub fn start_daemon(&mut self) -> Result<(), String> {
-        let dir = &self.dir.path;
-        let wrote = |err: io::Error| format!("writing into {}: {err}", dir.display());
-        self.shop.write(dir.join("shop")).map_err(wrote)?;
-        write_secret(&dir.join("web.token"), &self.web_token).map_err(wrote)?;
-        write_secret(&dir.join("upstream.token"), &self.upstream_token).map_err(wrote)?;
-        let config = dir.join("carryout.toml");
-        fs::write(&config, config_text(dir, self.broker.port, self.web_port, &self.upstream.url())).map_err(wrote)?;
-        let log = fs::File::create(dir.join("daemon.log")).map_err(wrote)?;
-        let errors = log.try_clone().map_err(wrote)?;
+        let wrote = |err: io::Error| format!("writing into {}: {err}", self.home.dir.display());
+        self.home.furnish(&self.shop, "`carryout demo`").map_err(wrote)?;
         let program = std::env::current_exe().map_err(|err| format!("finding this executable: {err}"))?;
-        let mut command = Command::new(program);
-        command.arg("run").arg("--config").arg(&config).stdin(Stdio::null()).stdout(log).stderr(errors);
-        // Ctrl-C in our terminal is for us; the daemon gets its SIGTERM when shoppers have left.
-        bind_to_us(&mut command);
-        let daemon = command.spawn().map_err(|err| format!("starting the daemon: {err}"))?;
-        self.daemon = Some(daemon);
+        let daemon = Daemon::start(Command::new(program), &self.home, &[]);
+        self.daemon = Some(daemon.map_err(|err| format!("starting the daemon: {err}"))?);
         Ok(())
     }
 
     pub fn page(&self) -> String {
-        format!("http://127.0.0.1:{}/#token={}", self.web_port, self.web_token)
+        format!("http://127.0.0.1:{}/#token={}", self.home.web_port, self.home.web_token)
     }
 
     /// Fails when the daemon has ended by itself.
     pub fn daemon_lives(&mut self) -> Result<(), String> {
-        let Some(daemon) = &mut self.daemon else { return Ok(()) };
-        match daemon.try_wait() {
+        match self.daemon.as_mut().map_or(Ok(None), Daemon::ended) {
             Ok(None) => Ok(()),
             Ok(Some(status)) => {
                 self.daemon = None;
@@ -136,42 +129,13 @@ impl Stage {
 
     /// The end of its log, for who has to find out why.
     pub fn daemon_log(&self) -> String {
-        const TAIL_BYTES: u64 = 3_000;
-        let read = || -> io::Result<String> {
-            let mut file = fs::File::open(self.dir.path.join("daemon.log"))?;
-            let length = file.metadata()?.len();
-            file.seek(SeekFrom::Start(length.saturating_sub(TAIL_BYTES)))?;
-            let mut bytes = Vec::new();
-            file.read_to_end(&mut bytes)?;
-            Ok(String::from_utf8_lossy(&bytes).into_owned())
-        };
-        match read() {
-            Ok(text) if text.trim().is_empty() => "it wrote nothing to its log".to_owned(),
-            Ok(text) => format!("the end of its log:\n{text}"),
-            Err(err) => format!("its log cannot be read: {err}"),
-        }
+        last_words(&self.home.log())
     }
 
     /// Stops the daemon in order, then everything else goes with `self`.
     pub async fn strike(mut self) -> Result<(), String> {
-        let Some(mut daemon) = self.daemon.take() else { return Ok(()) };
-        // SAFETY: a plain system call; the child is ours and not yet waited for, so its id is not another's.
-        unsafe { libc::kill(daemon.id() as libc::pid_t, libc::SIGTERM) };
-        let waiting = tokio::task::spawn_blocking(move || {
-            let since = std::time::Instant::now();
-            loop {
-                match daemon.try_wait() {
-                    Ok(Some(status)) => return Ok(status),
-                    Ok(None) if since.elapsed() < STOPS => std::thread::sleep(Duration::from_millis(20)),
-                    Ok(None) => {
-                        let _ = daemon.kill();
-                        let _ = daemon.wait();
-                        return Err(format!("the daemon did not stop within {} s and was killed", STOPS.as_secs()));
-                    }
-                    Err(err) => return Err(format!("waiting for the daemon: {err}")),
-                }
-            }
-        });
+        let Some(daemon) = self.daemon.take() else { return Ok(()) };
+        let waiting = tokio::task::spawn_blocking(move || daemon.stop(STOPS));
         let status = waiting.await.map_err(|err| format!("waiting for the daemon: {err}"))??;
         if status.success() || status.signal() == Some(libc::SIGTERM) {
             Ok(())
@@ -179,30 +143,6 @@ impl Stage {
             Err(format!("the daemon stopped with {status}; {}", self.daemon_log()))
         }
     }
-}
-
-impl Drop for Stage {
-    fn drop(&mut self) {
-        if let Some(mut daemon) = self.daemon.take() {
-            let _ = daemon.kill();
-            let _ = daemon.wait();
-        }
-    }
-}
-
-/// The config file of the daemon: everything of this demonstration that differs from the defaults.
-fn config_text(dir: &Path, mqtt: u16, web: u16, upstream: &str) -> String {
-    let at = |name: &str| format!("{:?}", dir.join(name).display().to_string());
-    let (shop, state) = (at("shop"), at("state"));
-    let (web_token, upstream_token) = (at("web.token"), at("upstream.token"));
-    format!(
-        "# Written by `carryout demo`.\n\
-         [shop]\ndirectory = {shop}\n\n\
-         [state]\ndirectory = {state}\n\n\
-         [mqtt]\nhost = \"127.0.0.1\"\nport = {mqtt}\n\n\
-         [web]\nlisten = \"127.0.0.1:{web}\"\ntoken_file = {web_token}\n\n\
-         [upstream]\nurl = \"{upstream}\"\ntoken_file = {upstream_token}\n"
-    )
 }
 
 /// A directory nobody else can read; removed at the end unless it is to be kept.
@@ -232,11 +172,6 @@ impl Drop for PrivateDir {
     }
 }
 
-fn write_secret(path: &Path, secret: &str) -> io::Result<()> {
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
-    writeln!(file, "{secret}")
-}
-
 /// 128 bits from the system, as a token.
 fn secret() -> Result<String, String> {
     let mut bytes = [0u8; 16];
@@ -246,26 +181,4 @@ fn secret() -> Result<String, String> {
 
 fn free_port() -> io::Result<u16> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::config::Config;
-
-    #[test]
-    fn the_daemon_understands_the_config_it_is_given() {
-        let text = config_text(Path::new("/tmp/carryout demo"), 1884, 8081, "http://127.0.0.1:9000");
-        let config = Config::parse("carryout.toml", &text).unwrap_or_else(|problems| panic!("{problems:?}\n{text}"));
-        assert_eq!((config.mqtt.port, config.web.listen.port()), (1884, 8081));
-        assert_eq!(config.shop.directory, Path::new("/tmp/carryout demo/shop"));
-        assert_eq!(config.upstream.url.as_deref(), Some("http://127.0.0.1:9000"));
-    }
-
-    #[test]
-    fn the_demos_shop_can_be_shopped_in() {
-        let [shop, planogram, catalogue] = SHOP;
-        let (shop, _) = Shop::parse(shop, planogram, catalogue).expect("the demo shop is in order");
-        assert!(crate::sim::World::new(Arc::new(shop)).is_ok(), "people can come in and out");
-    }
 }

@@ -13,6 +13,7 @@ mod recording;
 use crate::base::limits::{FLOOR_QUEUE, LEDGER_QUEUE, MODEL_QUEUE, PUBLISH_QUEUE, TICK};
 use crate::base::time::Clock;
 use crate::base::{Counters, ShopTime};
+use crate::commands::replay::Beginning;
 use crate::config::{CONFIG_FILE, Config};
 use crate::events::{Decision, Effect, Observation, Stamped};
 use crate::floor::{DeviceClocks, Floor, FloorOptions, Snapshot};
@@ -79,7 +80,14 @@ async fn open(config: Config, shop: Arc<Shop>, record: Option<&Path>) -> Result<
     let clock = Clock::anchored_after(ledger.last_time().unwrap_or_default());
     let entries: Vec<_> =
         ledger.entries_for_recovery().map(|row| row.map(|(_, entry)| entry)).collect::<Result<_, _>>()?;
-    let books = Floor::recover(shop.clone(), entries.iter().cloned(), ledger.last_seq(), ledger.next_receipt_number()?);
+    let beginning = Beginning {
+        policy: config.policy.clone(),
+        steps: config.steps.clone(),
+        device_clocks: config.clock.devices,
+        last_seq: ledger.last_seq(),
+        next_receipt: ledger.next_receipt_number()?,
+    };
+    let books = Floor::recover(shop.clone(), entries.iter().cloned(), beginning.last_seq, beginning.next_receipt);
     tracing::info!(shop = %shop.id, entries = ledger.last_seq(), open_visits = books.open_visits().count(), "ledger read");
 
     let (to_floor, from_all) = mpsc::channel::<Incoming>(FLOOR_QUEUE);
@@ -101,7 +109,11 @@ async fn open(config: Config, shop: Arc<Shop>, record: Option<&Path>) -> Result<
         .await
         .map_err(|error| format!("[web] listen {}: {error}; is another carryout running?", config.web.listen))?;
     let token = read_token(config.web.token_file.as_deref())?;
-    let recording = record.map(|dir| recording::start(dir, &shop, &config, &entries)).transpose()?;
+    let recording = record.map(|dir| {
+        recording::start(dir, &config.shop.directory, &beginning, &entries)
+            .map_err(|error| format!("--record {}: {error}", dir.display()))
+    });
+    let recording = recording.transpose()?;
     drop(entries);
 
     let say = Outlet { shop: shop.clone(), to_broker: to_broker.clone(), counters: counters.clone() };
@@ -132,11 +144,7 @@ async fn open(config: Config, shop: Arc<Shop>, record: Option<&Path>) -> Result<
     let floor_thread = FloorThread {
         floor: Floor::new(
             shop.clone(),
-            FloorOptions {
-                policy: config.policy.clone(),
-                steps: config.steps.clone(),
-                device_clocks: config.clock.devices,
-            },
+            FloorOptions { policy: beginning.policy, steps: beginning.steps, device_clocks: beginning.device_clocks },
             books,
             counters.clone(),
         ),
