@@ -156,20 +156,18 @@ impl Floor {
         let paid: Vec<ChargeLine> = if visit.charges.is_empty() { Vec::new() } else { goods.collect() };
         let lines = self.books.price(units);
         let changes = difference(&paid, &lines.iter().map(ChargeLine::from).collect::<Vec<_>>());
-        let net: Cents = changes.iter().map(|line| line.total).sum();
+        // What staff gave back by hand counts, but nobody gets back more than they paid.
+        let owed = lines.iter().chain(&given_back).map(|line| line.total).sum::<Cents>();
+        take_back(&mut given_back, Cents::ZERO.max(-owed));
+        let charged: Cents = visit.charges.iter().map(|(charge, _)| charge.total).sum();
+        let refunded: Cents = visit.refunds.iter().map(|(refund, _)| refund.amount).sum();
+        let net = Cents::ZERO.max(owed) - (charged - refunded);
         let first = visit.charges.is_empty();
         let mut charge_ids = receipt.charge_ids.clone();
         if net > Cents::ZERO {
             charge_ids.extend(self.queue_charge(id, changes));
         } else if net < Cents::ZERO {
-            // What staff gave back by hand beyond what is now owed was part of this already.
-            let charged: Cents = visit.charges.iter().map(|(charge, _)| charge.total).sum();
-            let refunded: Cents = visit.refunds.iter().map(|(refund, _)| refund.amount).sum();
-            let amount = (-net).min(charged - refunded);
-            take_back(&mut given_back, -net - amount);
-            if amount > Cents::ZERO {
-                self.queue_refunds(id, amount, changes, "corrected");
-            }
+            self.queue_refunds(id, -net, changes, "corrected");
         }
         if first && net == Cents::ZERO {
             self.release_unused(id, "nothing is owed");
@@ -316,7 +314,7 @@ impl Floor {
 fn take_back(lines: &mut Vec<Line>, mut amount: Cents) {
     for line in lines.iter_mut().rev() {
         let part = amount.min(-line.total);
-        line.total = line.total + part;
+        line.total += part;
         line.unit_price = line.total;
         amount = amount - part;
     }
