@@ -132,7 +132,9 @@ function letterOf(id) {
 
 // ---- Floor plan ------------------------------------------------------------------------------------------------------
 
-const plan = { root: $("plan"), trails: new Map(), at: null, px: 1 };
+const STRANGER_US = 1.5e6; // a step over the line and the visit that follows from it are a moment apart
+
+const plan = { root: $("plan"), trails: new Map(), strangers: new Map(), at: null, px: 1 };
 const wide = matchMedia("(min-width: 981px)");
 
 /** Draws what does not move. Metres become centimetres, y points up; a plan across the screen's grain is turned. */
@@ -268,12 +270,19 @@ function bodyLook(body) {
     return { kind: "of-visit", sign: letterOf(body.visit), colour: body.staff ? "" : colourOf(body.visit) };
   }
   if (body.staff) return { kind: "staff", sign: "S", colour: "" };
-  // Passers-by and people on their way home are nobody's worry; a body inside without a visit is.
-  return body.visit || !isInside(body.floor)
-    ? { kind: "outside", sign: "", colour: "" } : { kind: "nobody", sign: "?", colour: "" };
+  // Passers-by and people on their way home are nobody's worry; a body inside that gets no visit is.
+  return nowUs - plan.strangers.get(body.body) > STRANGER_US
+    ? { kind: "nobody", sign: "?", colour: "" } : { kind: "outside", sign: "", colour: "" };
+}
+
+/** Notes since when bodies have been inside without a visit. */
+function noteStrangers(bodies) {
+  const strangers = bodies.filter((body) => !body.visit && !body.staff && isInside(body.floor)).map((body) => body.body);
+  plan.strangers = new Map(strangers.map((id) => [id, plan.strangers.get(id) || nowUs]));
 }
 
 function drawBodies(bodies) {
+  noteStrangers(bodies);
   keep(plan.bodyLayer, bodies, (body) => body.body, () => {
     const node = svg("g", {});
     const disc = svg("circle", {}, node);

@@ -39,6 +39,8 @@ fn staff_watch_the_shop_in_a_browser() {
     println!("page.first_view_ms {drawn_ms:.0} (from opening the address to the live floor, login included)");
     println!("page.bytes {}", carryout::web::page_bytes());
 
+    // Somebody without a visit gets a moment to have one before the page worries.
+    browser.until("document.querySelector('#plan .body.nobody')");
     for (what, count) in [
         ("#plan .body", 7),
         ("#plan .hand", 6),

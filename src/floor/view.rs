@@ -105,7 +105,7 @@ impl Floor {
                 Some((at, _)) if self.now.since(at) > 5 * SECOND_US => {
                     "has been silent for more than 5 s: check its power and network"
                 }
-                None if settled => "has shown nothing since carryout started: check its power and network",
+                None if settled => "has shown nothing since the start: check its power and network",
                 _ => continue,
             };
             unhealthy.insert(format!("camera {id}"), fault.to_owned());

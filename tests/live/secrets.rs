@@ -123,7 +123,7 @@ async fn card_numbers_and_tokens_stay_where_they_belong() {
     assert_eq!(shop.upstream.records().charges[0].token.as_deref(), Some(SECRET), "upstream gets the token");
     let receipt = shop.receipt("ann").await;
     let visit = &shop.visits["ann"];
-    for path in ["/", "/app.js", "/style.css", "/favicon.svg", "/metrics", "/api/v1/health"] {
+    for path in ["/", "/app.js", "/decide.js", "/style.css", "/favicon.svg", "/metrics", "/api/v1/health"] {
         assert!(!shop.text(path).await.is_empty(), "{path}");
     }
     for path in [
