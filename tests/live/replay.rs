@@ -1,6 +1,8 @@
 //! A recording replays to the same entries, byte for byte; also one begun in the middle of a ledger's life.
 
 use crate::shop::LiveShop;
+use std::fs::OpenOptions;
+use std::io::Write;
 use std::time::{Duration, Instant};
 
 /// An ordered stop with nobody in a hurry.
@@ -10,6 +12,9 @@ const STOPS: Duration = Duration::from_secs(5);
 async fn what_was_recorded_replays_to_the_same_entries() {
     let Some(mut shop) = LiveShop::build().await else { return };
     let (first, second) = (shop.path("first"), shop.path("second"));
+    // Rules of its own, which a replay has to know: another hold shows in the entries, another patience in their times.
+    let mut config = OpenOptions::new().append(true).open(shop.home.config()).expect("the config");
+    config.write_all(b"\n[policy]\nhold_amount = 3300\n\n[steps]\ncalm_ms = 900\n").expect("writing it");
 
     // A new shop: ann buys, bob is still inside when it stops.
     shop.start(&["--record", &first]).await;
@@ -19,6 +24,7 @@ async fn what_was_recorded_replays_to_the_same_entries() {
     shop.takes("bob", "bread").await;
     shop.leaves("ann").await;
     shop.upstream_has("ann's charge", |records| records.charges.len() == 1).await;
+    assert_eq!(shop.upstream.records().authorizations[0].amount, 3300, "the rules are in force");
     stops_in_order(&mut shop).await;
     replays(&shop, &first, "nobody has been here before").await;
 
