@@ -15,6 +15,7 @@ pub use crate::sensors::camera::CameraOptions;
 pub use crate::sensors::mqtt::MqttOptions;
 pub use crate::sync::SyncOptions as UpstreamOptions;
 
+use crate::carts::policy::Handoff;
 use crate::shop::Problem;
 use crate::shop::read::read_text;
 use sections::{Sections, keys_of};
@@ -200,6 +201,15 @@ impl Config {
             sections
                 .error("upstream", "backoff_max_ms", "`backoff_max_ms` of [upstream] is below `backoff_first_ms`")
                 .try_this("make it at least as long");
+        }
+        if policy.handoff == Handoff::Receiver {
+            sections
+                .error(
+                    "policy",
+                    "handoff",
+                    "`handoff` of [policy] is \"receiver\", but this version does not see hand-overs",
+                )
+                .try_this("use \"picker\": who took it from the shelf pays");
         }
         if mqtt.user.is_some() && mqtt.password_file.is_none() {
             sections

@@ -89,7 +89,7 @@ fn every_example_of_the_wire_is_true() {
                         t: ShopTime(1_760_000_000_090_000),
                         data: value["data"].clone(),
                     };
-                    let said = publish::cloud_event(&shop.id, &event);
+                    let said = carryout::events::cloud_event(&shop.id, &event);
                     if said == value { Ok(()) } else { Err(format!("the daemon would say {said}")) }
                 }
                 "status" => same_keys(&value, &publish::status_payload(&Snapshot::default(), &SyncStatus::default())),

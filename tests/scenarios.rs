@@ -4,7 +4,8 @@ mod common;
 
 use carryout::base::{Cents, ProductId, ShelfId, ShopTime};
 use carryout::carts::policy::{Join, PolicyOptions};
-use carryout::events::{Fact, Observation, PlateSamples, Reason, Stamped, Weights};
+use carryout::carts::{ReceiptStatus, RefundState};
+use carryout::events::{Entry, Fact, Observation, PlateSamples, Reason, Stamped, Weights};
 use carryout::floor::{Books, DeviceClocks, Floor, FloorOptions};
 use common::Stage;
 
@@ -410,6 +411,67 @@ fn staff_bind_contest_and_refund() {
     stage.observe(Observation::Contested { visit, lines: vec![] });
     stage.observe(Observation::Reviewed { visit, lines: vec![] });
     assert_eq!(stage.outcomes(), ["charged; : 0.00; captured 5.50; refunded 3.00 + 0.50 + 2.00"]);
+}
+
+#[test]
+fn what_upstream_refuses_to_give_back_comes_before_a_human() {
+    let mut stage = Stage::new();
+    stage.play(
+        "0 ann taps in
+         1 ann enters
+         4 ann takes cola
+         9 ann takes bread
+         14 ann leaves
+         24 all waits",
+    );
+    let visit = *stage.floor.books().visits.keys().next().unwrap();
+    let charge = stage.floor.books().visits[&visit].charges[0].0.charge_id;
+    let status = |stage: &Stage| stage.floor.books().visits[&visit].receipt.as_ref().unwrap().status;
+    let refunds = |stage: &Stage| -> Vec<_> {
+        stage.floor.books().visits[&visit].refunds.iter().map(|(refund, state)| (refund.refund_id, *state)).collect()
+    };
+    stage.observe(Observation::RefundAsked { charge, amount: Cents(50), reason: "warm cola".into() });
+    assert_eq!(stage.outcomes(), ["charged; 1 cola, 1 bread, 1 refund: 5.00; captured 5.50; refunded 0.50"]);
+    let given = refunds(&stage);
+    let [(refund, RefundState::Queued)] = given[..] else { panic!("{given:?}") };
+    stage.observe(Observation::Refunded { refund, done: false });
+    stage.observe(Observation::Refunded { refund, done: true }); // an answer stands
+    assert_eq!((refunds(&stage), status(&stage)), (vec![(refund, RefundState::Refused)], ReceiptStatus::Contested));
+    assert_eq!(stage.outcomes(), ["charged; 1 cola, 1 bread: 5.50; captured 5.50"]);
+    // The cola is given back after all, and all of it: what was refused does not count.
+    stage.observe(Observation::Reviewed { visit, lines: vec![(ProductId::new("bread"), 1)] });
+    assert_eq!(status(&stage), ReceiptStatus::Adjusted);
+    assert_eq!(stage.outcomes(), ["charged; 1 bread: 3.00; captured 5.50; refunded 2.50"]);
+}
+
+#[test]
+fn a_visit_long_forgotten_is_recalled_to_be_changed() {
+    let mut stage = Stage::new();
+    stage.play(
+        "0 ann taps in
+         1 ann enters
+         4 ann takes cola
+         9 ann leaves
+         20 all waits",
+    );
+    let visit = *stage.floor.books().visits.keys().next().unwrap();
+    let charge = stage.floor.books().visits[&visit].charges[0].0.charge_id;
+    let before = stage.floor.books().visits[&visit].clone();
+    let told: Vec<Entry> = stage.entries.iter().filter(|entry| entry.visit == Some(visit)).cloned().collect();
+    stage.world.now = stage.world.now.plus_ms(25 * 3_600_000);
+    stage.observe(Observation::Tick);
+    assert!(stage.floor.books().visits.is_empty(), "forgotten after a day");
+    let ask = Observation::RefundAsked { charge, amount: Cents(100), reason: "cracked".into() };
+    stage.observe(ask.clone());
+    assert!(stage.floor.books().visits.is_empty());
+    stage.observe(Observation::Recalled { visit, entries: told.clone() });
+    let after = &stage.floor.books().visits[&visit];
+    assert_eq!((&after.receipt, &after.charges, &after.payer), (&before.receipt, &before.charges, &before.payer));
+    stage.observe(ask);
+    assert_eq!(stage.floor.books().visits[&visit].refunds.len(), 1);
+    // What is known stays: the older story does not take the refund back.
+    stage.observe(Observation::Recalled { visit, entries: told });
+    assert_eq!(stage.floor.books().visits[&visit].refunds.len(), 1);
 }
 
 #[test]

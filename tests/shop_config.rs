@@ -157,6 +157,13 @@ fn configs_that_cannot_be() {
             ],
         ),
         (
+            "[policy]\nhandoff = \"receiver\"\n",
+            vec![
+                "carryout.toml line 2: `handoff` of [policy] is \"receiver\", but this version does not see hand-overs; \
+                 use \"picker\": who took it from the shelf pays",
+            ],
+        ),
+        (
             "[vision]\nthreads = -1\n[vision.cameras]\nfps = 10\n",
             vec![
                 "carryout.toml line 2: `threads` of [vision]: invalid value: integer `-1`, expected usize",

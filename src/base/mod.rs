@@ -1,6 +1,7 @@
 //! Units, names, time and limits: the words every other room is written in.
 
 pub mod ack;
+pub mod card;
 pub mod counters;
 pub mod geometry;
 pub mod ids;

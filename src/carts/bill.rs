@@ -70,6 +70,15 @@ pub struct Charge {
     pub tax_total: Cents,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RefundState {
+    Queued,
+    Done,
+    /// Upstream will not give it back: it never was.
+    Refused,
+}
+
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Refund {
     pub refund_id: RefundId,

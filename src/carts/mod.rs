@@ -5,6 +5,6 @@ pub mod cart;
 pub mod policy;
 pub mod pricing;
 
-pub use bill::{Charge, ChargeLine, ChargeState, Receipt, ReceiptStatus, Refund};
+pub use bill::{Charge, ChargeLine, ChargeState, Receipt, ReceiptStatus, Refund, RefundState};
 pub use cart::{Cart, CartState, Line, Payer};
 pub use policy::PolicyOptions;

@@ -8,17 +8,8 @@ use serde::{Deserialize, Serialize};
 pub enum Handoff {
     /// Who took it from the shelf pays.
     Picker,
-    /// Who carries it out pays.
+    /// Who carries it out pays. Refused by the config until something sees hand-overs: no attribution model we ship does.
     Receiver,
-}
-
-/// Where people of this shop tap.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum TapAt {
-    Entrance,
-    Exit,
-    Either,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,7 +34,6 @@ pub enum Doubt {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct PolicyOptions {
-    pub tap_at: TapAt,
     pub join: Join,
     pub handoff: Handoff,
     /// Minor units asked for at a tap.
@@ -70,7 +60,6 @@ pub struct PolicyOptions {
 impl Default for PolicyOptions {
     fn default() -> Self {
         PolicyOptions {
-            tap_at: TapAt::Either,
             join: Join::Opening,
             handoff: Handoff::Picker,
             hold_amount: Cents(2_000),

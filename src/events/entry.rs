@@ -7,8 +7,8 @@ use super::effect::Reason;
 use super::observation::{Credential, Direction};
 use super::weigh::InteractionId;
 use crate::base::{
-    BodyId, Cents, ChargeId, GateId, PassageId, Point2, Probability, ProductId, RefundId, ShelfId, ShopTime, TapId,
-    VisitId,
+    BodyId, CameraId, Cents, ChargeId, GateId, PassageId, Point2, Probability, ProductId, RefundId, ShelfId, ShopTime,
+    TapId, VisitId,
 };
 use crate::carts::{Charge, ChargeState, Receipt, Refund};
 use serde::{Deserialize, Serialize};
@@ -35,6 +35,17 @@ pub enum Subject {
 pub struct Position {
     pub body: BodyId,
     pub floor: Point2,
+    /// What the cameras that saw it just then call it: a camera that goes on while we restart goes on calling it so.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tracks: Vec<Track>,
+}
+
+/// A camera's name for somebody it follows, unique within one run (`boot`) of the camera.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Track {
+    pub camera: CameraId,
+    pub boot: String,
+    pub track: String,
 }
 
 /// Money that upstream keeps ready.

@@ -6,13 +6,15 @@
 //! one transaction with `outbox`; `then` effects happen once that transaction is durable. Replaying the same
 //! observations gives the same entries, byte for byte.
 
+mod cloud;
 mod effect;
 mod entry;
 mod observation;
 mod weigh;
 
+pub use cloud::cloud_event;
 pub use effect::{CartEvent, Decision, Effect, Effects, Outgoing, Reason};
-pub use entry::{Claim, Entry, Fact, Hold, InteractionKind, Opening, Outcome, Position, Subject};
+pub use entry::{Claim, Entry, Fact, Hold, InteractionKind, Opening, Outcome, Position, Subject, Track};
 pub use observation::{
     Answer, Authorised, ChargeAnswer, Credential, Direction, Observation, Passage, People, Person, PlateSamples,
     Stamped, Tap, Vector, Weights,

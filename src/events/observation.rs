@@ -1,5 +1,6 @@
 //! What the floor is told: device messages as they came (device clocks included), answers, ticks.
 
+use super::entry::Entry;
 use super::weigh::Weighed;
 use crate::base::{
     CameraId, Cents, ChargeId, GateId, PassageId, PlateNo, Point2, Point3, ProductId, RefundId, ShelfId, ShopTime,
@@ -42,6 +43,11 @@ pub enum Observation {
     Refunded {
         refund: RefundId,
         done: bool,
+    },
+    /// A closed visit's entries, before somebody changes it: it may be long forgotten.
+    Recalled {
+        visit: VisitId,
+        entries: Vec<Entry>,
     },
     /// Staff bind a payer to a visit.
     Bind {

@@ -5,26 +5,26 @@
 
 use crate::base::limits::REMEMBER_US;
 use crate::base::{
-    BodyId, Cents, GateId, PassageId, Point2, Probability, ProductId, ReceiptId, RefundId, ShelfId, ShopId, ShopTime,
+    BodyId, Cents, ChargeId, GateId, PassageId, Probability, ProductId, ReceiptId, RefundId, ShelfId, ShopId, ShopTime,
     TapId, VisitId,
 };
 use crate::carts::pricing::{Units, line, totals};
-use crate::carts::{Cart, CartState, Charge, ChargeState, Line, Payer, Receipt, ReceiptStatus, Refund};
+use crate::carts::{Cart, CartState, Charge, ChargeState, Line, Payer, Receipt, ReceiptStatus, Refund, RefundState};
 use crate::events::{
-    Claim, Credential, Direction, Entry, Fact, Held, Hold, InteractionId, InteractionKind, Opening, Outcome, Reason,
-    Subject,
+    Claim, Credential, Direction, Entry, Fact, Held, Hold, InteractionId, InteractionKind, Opening, Outcome, Position,
+    Reason, Subject,
 };
 use crate::shop::{Planogram, Shop};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// A body's time in a visit.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Presence {
     pub joined: ShopTime,
     pub left: Option<ShopTime>,
     /// Last journalled position.
-    pub last_at: Option<(ShopTime, Point2)>,
+    pub last_at: Option<(ShopTime, Position)>,
 }
 
 #[derive(Clone, Debug)]
@@ -49,7 +49,7 @@ pub struct Visit {
     pub closed: Option<(Outcome, ShopTime)>,
     pub receipt: Option<Receipt>,
     pub charges: Vec<(Charge, ChargeState)>,
-    pub refunds: Vec<(Refund, bool)>,
+    pub refunds: Vec<(Refund, RefundState)>,
     /// Counts up with every entry that changes the cart.
     pub revision: u64,
 }
@@ -120,6 +120,14 @@ impl Visit {
             *held.entry(units.product).or_default() += units.quantity;
         }
         held.into_iter().map(|(product, quantity)| Held { product, quantity }).collect()
+    }
+
+    /// Given back, or on its way; on one charge or, with `None`, on all.
+    pub fn refunded(&self, charge: Option<ChargeId>) -> Cents {
+        let counts = |(refund, state): &&(Refund, RefundState)| {
+            *state != RefundState::Refused && charge.is_none_or(|charge| refund.charge_id == charge)
+        };
+        self.refunds.iter().filter(counts).map(|(refund, _)| refund.amount).sum()
     }
 
     /// What this visit may still owe: charges not captured, or the open cart (at least its hold).
@@ -237,7 +245,7 @@ impl Books {
         self.open_visits().find(|visit| visit.payer.as_ref().is_some_and(|payer| payer.token == token))
     }
 
-    pub fn charge_visit(&self, charge: crate::base::ChargeId) -> Option<VisitId> {
+    pub fn charge_visit(&self, charge: ChargeId) -> Option<VisitId> {
         let has = |visit: &&Visit| visit.charges.iter().any(|(c, _)| c.charge_id == charge);
         self.visits.values().find(has).map(|visit| visit.id)
     }
@@ -425,7 +433,7 @@ impl Books {
             }),
             Fact::RefundAnswered { refund_id, done } => self.with_visit(entry, |visit| {
                 for (_, known) in visit.refunds.iter_mut().filter(|(refund, _)| refund.refund_id == *refund_id) {
-                    *known = *done;
+                    *known = if *done { RefundState::Done } else { RefundState::Refused };
                 }
             }),
             _ => self.with_visit(entry, |visit| visit.note(t, &entry.fact, entry.subject.as_ref())),
@@ -446,6 +454,17 @@ impl Books {
         }
     }
 
+    /// A closed visit that was forgotten comes back as its entries tell it, because somebody wants it changed. What is
+    /// known stays as it is.
+    pub fn recall(&mut self, id: VisitId, entries: &[Entry]) {
+        let mut past = Books::new(self.shop.clone());
+        entries.iter().for_each(|entry| past.note(entry));
+        if let Some(visit) = past.visits.remove(&id).filter(|visit| !visit.is_open()) {
+            visit.bodies.keys().for_each(|body| drop(self.of_body.entry(*body).or_default().insert(id)));
+            self.visits.entry(id).or_insert(visit);
+        }
+    }
+
     /// Forgets what is older than 24 h and finished. What staff have to decide waits for them, over any weekend.
     pub fn forget_before(&mut self, now: ShopTime) {
         let old = ShopTime(now.0 - REMEMBER_US);
@@ -455,8 +474,11 @@ impl Books {
             let waits = |status| matches!(status, ReceiptStatus::BeingChecked | ReceiptStatus::Contested);
             !visit.receipt.as_ref().is_some_and(|receipt| waits(receipt.status))
         };
-        let settled =
-            |visit: &Visit| decided(visit) && visit.charges.iter().all(|(_, state)| *state == ChargeState::Captured);
+        let settled = |visit: &Visit| {
+            decided(visit)
+                && visit.charges.iter().all(|(_, state)| *state == ChargeState::Captured)
+                && visit.refunds.iter().all(|(_, state)| *state != RefundState::Queued)
+        };
         self.visits.retain(|_, visit| visit.closed.is_none_or(|(_, left)| left > old || !settled(visit)));
         self.undecided.retain(|id| self.taps.contains_key(id));
         self.of_body.retain(|_, visits| {
@@ -492,7 +514,7 @@ impl Visit {
                 if let Some(Subject::Whereabouts(positions)) = subject {
                     for position in positions {
                         if let Some(presence) = self.bodies.get_mut(&position.body) {
-                            presence.last_at = Some((t, position.floor));
+                            presence.last_at = Some((t, position.clone()));
                         }
                     }
                 }
@@ -507,7 +529,7 @@ impl Visit {
                 self.revision += 1;
             }
             Fact::ChargeQueued { charge } => self.charges.push((charge.clone(), ChargeState::Queued)),
-            Fact::RefundQueued { refund } => self.refunds.push((refund.clone(), false)),
+            Fact::RefundQueued { refund } => self.refunds.push((refund.clone(), RefundState::Queued)),
             _ => {}
         }
     }

@@ -57,7 +57,7 @@ impl Floor {
                 broken.push(format!("visit {id} is charged and has no payer"));
             }
             let charged: Cents = visit.charges.iter().map(|(charge, _)| charge.total).sum();
-            let refunded: Cents = visit.refunds.iter().map(|(refund, _)| refund.amount).sum();
+            let refunded = visit.refunded(None);
             if refunded > charged {
                 broken.push(format!("visit {id}: {refunded} given back of {charged}"));
             }

@@ -183,6 +183,7 @@ impl Floor {
             Observation::Authorised(authorised) => self.authorised(authorised),
             Observation::Charged(answer) => self.charged(answer),
             Observation::Refunded { refund, done } => self.refunded(refund, done),
+            Observation::Recalled { visit, entries } => self.books.recall(visit, &entries),
             Observation::Bind { visit, credential } => self.bind(visit, credential),
             Observation::Reviewed { visit, lines } => self.reviewed(visit, &lines),
             Observation::Contested { visit, lines } => self.contested(visit, &lines),
@@ -222,12 +223,15 @@ impl Floor {
             let places: Vec<_> = visit
                 .inside()
                 .map(|body| {
-                    let presence = visit.bodies[&body];
-                    (body, presence.last_at.unwrap_or((presence.joined, self.default_place())))
+                    let presence = &visit.bodies[&body];
+                    presence.last_at.clone().unwrap_or_else(|| {
+                        let floor = self.default_place();
+                        (presence.joined, Position { body, floor, tracks: Vec::new() })
+                    })
                 })
                 .collect();
-            for (body, (t, at)) in places {
-                self.plan.restore(body, t, at);
+            for (t, at) in places {
+                self.plan.restore(at, t);
             }
             if down_us > self.options.policy.restart_grace_s * SECOND_US {
                 self.doubt(id, &format!("the shop was blind for {} s", down_us / SECOND_US), None);
@@ -263,9 +267,13 @@ impl Floor {
     fn note_whereabouts(&mut self) {
         let mut rows = Vec::new();
         for visit in self.books.open_visits() {
-            let at = |body: BodyId| self.plan.body(body).map(|b| Position { body, floor: round_cm(b.last().floor) });
+            let at = |body: BodyId| {
+                let body = self.plan.body(body)?;
+                let tracks = body.fresh_tracks(self.now).cloned().collect();
+                Some(Position { body: body.id, floor: round_cm(body.last().floor), tracks })
+            };
             let positions: Vec<Position> = visit.inside().filter_map(at).collect();
-            let known = |p: &Position| visit.bodies[&p.body].last_at.is_some_and(|(_, floor)| floor == p.floor);
+            let known = |p: &Position| visit.bodies[&p.body].last_at.as_ref().is_some_and(|(_, at)| at == p);
             if !positions.is_empty() && !positions.iter().all(known) {
                 rows.push((visit.id, positions));
             }

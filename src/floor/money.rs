@@ -3,7 +3,9 @@
 use super::{Floor, Visit};
 use crate::base::{Cents, ChargeId, ProductId, RefundId, ShopTime, VisitId};
 use crate::carts::pricing::{Units, difference, totals};
-use crate::carts::{Cart, CartState, Charge, ChargeLine, ChargeState, Line, Receipt, ReceiptStatus, Refund};
+use crate::carts::{
+    Cart, CartState, Charge, ChargeLine, ChargeState, Line, Receipt, ReceiptStatus, Refund, RefundState,
+};
 use crate::events::{ChargeAnswer, Credential, Fact, Outcome, Outgoing, Subject};
 
 /// Product id of the line that says what staff gave back.
@@ -160,8 +162,7 @@ impl Floor {
         let owed = lines.iter().chain(&given_back).map(|line| line.total).sum::<Cents>();
         take_back(&mut given_back, Cents::ZERO.max(-owed));
         let charged: Cents = visit.charges.iter().map(|(charge, _)| charge.total).sum();
-        let refunded: Cents = visit.refunds.iter().map(|(refund, _)| refund.amount).sum();
-        let net = Cents::ZERO.max(owed) - (charged - refunded);
+        let net = Cents::ZERO.max(owed) - (charged - visit.refunded(None));
         let first = visit.charges.is_empty();
         let mut charge_ids = receipt.charge_ids.clone();
         if net > Cents::ZERO {
@@ -179,13 +180,10 @@ impl Floor {
     /// Gives `amount` back, newest charge first, never more than a charge took.
     fn queue_refunds(&mut self, id: VisitId, amount: Cents, lines: Vec<ChargeLine>, reason: &str) {
         let visit = &self.books.visits[&id];
-        let refunded = |charge: ChargeId| -> Cents {
-            visit.refunds.iter().filter(|(refund, _)| refund.charge_id == charge).map(|(refund, _)| refund.amount).sum()
-        };
         let mut left = amount;
         let mut parts = Vec::new();
         for (charge, _) in visit.charges.iter().rev() {
-            let part = left.min(charge.total - refunded(charge.charge_id));
+            let part = left.min(charge.total - visit.refunded(Some(charge.charge_id)));
             if part > Cents::ZERO {
                 parts.push((charge.charge_id, part));
                 left = left - part;
@@ -221,9 +219,25 @@ impl Floor {
         }
     }
 
-    pub(super) fn refunded(&mut self, refund: RefundId, done: bool) {
-        if let Some(id) = self.books.refund_visit(refund) {
-            self.emit(Some(id), Fact::RefundAnswered { refund_id: refund, done }, None);
+    pub(super) fn refunded(&mut self, refund_id: RefundId, done: bool) {
+        let Some(id) = self.books.refund_visit(refund_id) else {
+            return self.counters.count("refunds.answer_for_unknown");
+        };
+        let refunds = &self.books.visits[&id].refunds;
+        let (n, (refund, state)) =
+            refunds.iter().enumerate().find(|(_, (r, _))| r.refund_id == refund_id).expect("found by it");
+        if *state != RefundState::Queued {
+            return;
+        }
+        let amount = refund.amount;
+        self.emit(Some(id), Fact::RefundAnswered { refund_id, done }, None);
+        // The receipt said so and it will not be: a human has to find another way.
+        if let (false, Some(receipt)) = (done, self.books.visits[&id].receipt.clone()) {
+            let currency = &self.shop.currency;
+            self.doubt(id, &format!("the payment service refused to give back {amount} {currency}"), None);
+            let mut lines = receipt.cart.lines;
+            lines.retain(|line| line.line_id != refund_line(n));
+            self.write_receipt(id, receipt.number, lines, ReceiptStatus::Contested, receipt.charge_ids);
         }
     }
 
@@ -279,7 +293,7 @@ impl Floor {
             return self.counters.refuse("refund.refused", format!("charge {charge} is unknown"));
         };
         let visit = &self.books.visits[&id];
-        let refunded: Cents = visit.refunds.iter().filter(|(r, _)| r.charge_id == charge).map(|(r, _)| r.amount).sum();
+        let refunded = visit.refunded(Some(charge));
         let total = visit.charges.iter().find(|(c, _)| c.charge_id == charge).map_or(Cents::ZERO, |(c, _)| c.total);
         let Some(receipt) = visit.receipt.clone().filter(|_| amount > Cents::ZERO && amount + refunded <= total) else {
             let left = total - refunded;
@@ -295,7 +309,7 @@ impl Floor {
         self.fx.outbox.push(Outgoing::Refund { refund_id, visit: id });
         let mut lines = receipt.cart.lines;
         lines.push(Line {
-            line_id: format!("{REFUND_LINE}-{n}"),
+            line_id: refund_line(n),
             product: ProductId::new(REFUND_LINE),
             name: reason,
             quantity: 1,
@@ -308,6 +322,11 @@ impl Floor {
         });
         self.write_receipt(id, receipt.number, lines, ReceiptStatus::Adjusted, receipt.charge_ids);
     }
+}
+
+/// Line id of what staff gave back with the visit's refund number `n`.
+fn refund_line(n: usize) -> String {
+    format!("{REFUND_LINE}-{n}")
 }
 
 /// Shortens refund lines by `amount`, newest first; one that comes to nothing goes.

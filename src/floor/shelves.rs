@@ -369,9 +369,9 @@ impl Floor {
                 if presence.left.is_some_and(|left| left < step.begin) {
                     continue;
                 }
-                let before = presence.last_at.map(|(_, at)| at);
+                let before = presence.last_at.as_ref().map(|(_, at)| at.floor);
                 let seen = self.plan.body(*body);
-                let after = seen.filter(|b| !b.tracks.is_empty()).map(|b| {
+                let after = seen.filter(|b| !b.restored && !b.imagined).map(|b| {
                     let since = b.during(self.started, step.end.max(self.started));
                     since.map(|s| to_shelf(s.floor)).fold(to_shelf(b.last().floor), f64::min)
                 });

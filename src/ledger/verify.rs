@@ -14,7 +14,7 @@ use crate::carts::{ChargeState, ReceiptStatus};
 use crate::events::{Fact, Outcome};
 use rusqlite::{Connection, Row};
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 #[derive(Clone, Debug, Default, Serialize)]
@@ -370,17 +370,26 @@ fn the_outbox(db: &Connection, books: &Books, report: &mut Report) -> Result<(),
 }
 
 /// Everything demanded of a visit, less everything given back, is what its latest final receipt says. What is not
-/// captured yet, was written off or refused is an open balance that its state explains.
+/// captured yet, or was written off, is an open balance that its state explains.
 fn the_balances(books: &Books, report: &mut Report) {
     let mut demanded: BTreeMap<VisitId, Cents> = BTreeMap::new();
     for (visit, total, _) in books.charges.values() {
         *demanded.entry(*visit).or_default() += *total;
     }
-    for (visit, amount, _) in books.refunds.values() {
-        let sum = demanded.entry(*visit).or_default();
-        *sum = *sum - *amount;
+    let mut refused: BTreeSet<VisitId> = BTreeSet::new();
+    for (visit, amount, state) in books.refunds.values() {
+        if *state == "refused" {
+            refused.insert(*visit);
+        } else {
+            let sum = demanded.entry(*visit).or_default();
+            *sum = *sum - *amount;
+        }
     }
     for (id, visit) in &books.visits {
+        // A refund that upstream refused was none. Until a human has decided what then, the receipt is contested.
+        if refused.contains(id) && visit.receipt.is_some_and(|(_, _, status)| status == ReceiptStatus::Contested) {
+            continue;
+        }
         let unpaid = matches!(visit.outcome, Some(Outcome::Loss | Outcome::Staff | Outcome::Empty));
         match (visit.final_total, demanded.get(id).copied()) {
             (Some(total), sum) if sum.unwrap_or_default() != total && !(sum.is_none() && unpaid) => {

@@ -3,8 +3,8 @@
 //! A tap is money or a door, so its reader learns about a malformed one: the refusal carries the tap's id when that
 //! could be read, and the gate is answered `malformed`. The HTTP tap comes through the same parser.
 
-use super::card;
 use super::wire::{self, Fields, Origin, Refusal, Why};
+use crate::base::card;
 use crate::base::{GateId, PassageId, ShopTime, TapId};
 use crate::events::{Credential, Direction, Passage, Tap};
 use crate::shop::Shop;

@@ -3,7 +3,7 @@
 //!     broker --mqtt--> topic --> shelf | gate | people --door--> floor
 //!     floor --effects--> publish --mqtt--> broker
 //!
-//! Everything is checked here, at the door (`wire`, `card`); behind it nobody checks again. Bad input is a counted,
+//! Everything is checked here, at the door (`wire`, `base::card`); behind it nobody checks again. Bad input is a counted,
 //! named refusal and stops nothing.
 
 pub mod camera; // RTSP, USB and files -> frames
@@ -11,7 +11,6 @@ pub mod camera; // RTSP, USB and files -> frames
 use crate::base::Ack;
 use crate::events::Stamped;
 
-pub mod card;
 mod door;
 pub mod gate;
 pub mod mqtt;

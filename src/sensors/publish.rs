@@ -4,7 +4,7 @@
 
 use crate::base::{GateId, ShopId, ShopTime, TapId};
 use crate::carts::Cart;
-use crate::events::{CartEvent, Decision, Effect, Reason};
+use crate::events::{CartEvent, Decision, Effect, Reason, cloud_event};
 use crate::floor::{Snapshot, State};
 use crate::sync::SyncStatus;
 use serde::Serialize;
@@ -82,29 +82,6 @@ impl Publish {
         let payload = serde_json::to_vec(payload).expect("our own types have text keys and finite numbers");
         Publish { topic, payload, qos: 1, retain: false, good_until: None }
     }
-}
-
-/// An event as CloudEvents 1.0 JSON; upstream gets the same.
-pub fn cloud_event(shop: &ShopId, event: &CartEvent) -> Value {
-    let mut cloud = json!({
-        "specversion": "1.0",
-        "id": event.id,
-        "source": format!("carryout/{shop}"),
-        "type": event.kind,
-        "time": rfc3339(event.t),
-        "datacontenttype": "application/json",
-        "data": event.data,
-    });
-    // CloudEvents attributes are left out, not null.
-    if let Some(subject) = &event.subject {
-        cloud["subject"] = json!(subject);
-    }
-    cloud
-}
-
-/// UTC to the microsecond, as RFC 3339 writes it.
-fn rfc3339(t: ShopTime) -> String {
-    jiff::Timestamp::from_microsecond(t.0).map_or_else(|_| "1970-01-01T00:00:00Z".to_owned(), |t| format!("{t:.6}"))
 }
 
 /// The `status` message.

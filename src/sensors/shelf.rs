@@ -4,8 +4,8 @@
 //! rows; only a message that cannot be read is looked at a second time, to say what is wrong with it. What the grams
 //! mean is fusion's question.
 
-use super::card;
 use super::wire::{self, Origin, Refusal, Why};
+use crate::base::card;
 use crate::base::{PlateNo, ShelfId, ShopTime, limits};
 use crate::events::{PlateSamples, Weights};
 use crate::shop::{Shelf, Shop};

@@ -4,7 +4,7 @@
 //! under (`tap.malformed`) and a sentence that names the device and the key and never quotes what was sent, because
 //! what was sent may be a card number. Keys we do not know are ignored.
 
-use super::card;
+use crate::base::card;
 use crate::base::{Counters, ShopTime, TapId, limits, time::SECOND_US};
 use serde_json::{Map, Value};
 use std::fmt;

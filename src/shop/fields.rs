@@ -4,8 +4,8 @@
 //! can name the keys nobody asked for. A reader gets `None` for a missing or wrong value and carries on: the problem is
 //! noted, and a file with an error is never used.
 
-use super::card::holds_card_number;
 use super::problems::{Problem, Problems, nearest, shown, told_by_parser};
+use crate::base::card::looks_like_card_number;
 use crate::base::{Point2, Point3};
 use std::cell::{RefCell, RefMut};
 use toml::Spanned;
@@ -77,7 +77,7 @@ impl<'t> Document<'t> {
 /// Comments are free text too. A `#` within a string only means that the string is looked at twice.
 pub(super) fn refuse_cards_in_comments(text: &str, problems: &mut Problems) {
     for (i, line) in text.lines().enumerate() {
-        if line.split_once('#').is_some_and(|(_, comment)| holds_card_number(comment)) {
+        if line.split_once('#').is_some_and(|(_, comment)| looks_like_card_number(comment)) {
             refuse_card(problems, i + 1, "a comment");
         }
     }
@@ -90,7 +90,7 @@ pub(super) fn refuse_card(problems: &mut Problems, line: usize, place: &str) {
 fn refuse_cards_in(table: &DeTable<'_>, lines: &Lines, problems: &mut Problems) {
     fn look(value: &Spanned<DeValue<'_>>, name: &str, lines: &Lines, problems: &mut Problems) {
         match value.get_ref() {
-            DeValue::String(text) if holds_card_number(text) => {
+            DeValue::String(text) if looks_like_card_number(text) => {
                 refuse_card(problems, lines.at(value.span().start), &format!("`{name}`"));
             }
             DeValue::Array(items) => items.iter().for_each(|item| look(item, name, lines, problems)),
@@ -99,7 +99,7 @@ fn refuse_cards_in(table: &DeTable<'_>, lines: &Lines, problems: &mut Problems) 
         }
     }
     for (key, value) in table.iter() {
-        if holds_card_number(key.get_ref()) {
+        if looks_like_card_number(key.get_ref()) {
             refuse_card(problems, lines.at(key.span().start), "a key");
         }
         look(value, &shown(key.get_ref()), lines, problems);

@@ -3,7 +3,6 @@
 //! Everything here is configuration; what changes while people shop (levels, live stock) is the floor's.
 
 mod cameras; //       shop.toml: cameras
-pub mod card; //      what may be a card's number
 pub mod catalogue; // products
 mod checks; //        does the floor plan make sense
 pub(crate) mod fields; // TOML, key by key

@@ -4,7 +4,7 @@
 //! the file, the line, the deed or the thing, and what would be right. It never quotes anything that looks like a card
 //! number ([`shown`]), because problems end up in logs and on pages.
 
-use super::card::holds_card_number;
+use crate::base::card::looks_like_card_number;
 use std::fmt;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -105,7 +105,7 @@ pub fn told_by_parser(message: &str) -> String {
 }
 
 fn shown_within(value: &str, chars: usize) -> String {
-    if holds_card_number(value) {
+    if looks_like_card_number(value) {
         return "(hidden: it looks like a card number)".into();
     }
     let clean = |c: char| if c.is_control() { '?' } else { c };

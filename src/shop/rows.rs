@@ -3,9 +3,9 @@
 //! Columns are found by name, in any order; `#` begins a comment line; cells are trimmed. Spreadsheets are forgiven a
 //! byte order mark and told about semicolons.
 
-use super::card::holds_card_number;
 use super::fields::{Lines, refuse_cards_in_comments};
 use super::problems::{Problems, nearest, shown, told_by_parser};
+use crate::base::card::looks_like_card_number;
 use csv::{ReaderBuilder, Trim};
 use std::collections::BTreeMap;
 
@@ -37,7 +37,7 @@ impl Row {
 
     /// Columns whose text holds what looks like a card number.
     pub fn card_columns(&self) -> impl Iterator<Item = &'static str> + '_ {
-        self.cells.iter().filter(|(_, text)| holds_card_number(text)).map(|(column, _)| *column)
+        self.cells.iter().filter(|(_, text)| looks_like_card_number(text)).map(|(column, _)| *column)
     }
 }
 

@@ -11,7 +11,7 @@ use super::{SyncError, SyncOptions, SyncStatus, body};
 use crate::base::time::Clock;
 use crate::base::{Ack, ChargeId, Counters, RefundId, ShopTime};
 use crate::carts::ChargeState;
-use crate::events::{CartEvent, ChargeAnswer, Observation, Stamped};
+use crate::events::{CartEvent, ChargeAnswer, Observation, Stamped, cloud_event};
 use crate::ledger::{Batch, Due, LedgerError, Mark, Reader, RowState};
 use crate::sensors::Incoming;
 use futures_util::future::BoxFuture;
@@ -184,7 +184,7 @@ impl Worker {
             let event: CartEvent = serde_json::from_str(due.body.as_deref().unwrap_or("null")).map_err(|e| {
                 LedgerError::Refused(format!("event {} in the outbox does not read: {e}", due.reference))
             })?;
-            Ok(body::cloud_event(&self.client.shop, &event))
+            Ok(cloud_event(&self.client.shop, &event))
         });
         let batch = Value::Array(events.collect::<Result<_, LedgerError>>()?);
         self.start(calls, rows, Call::Events { batch }).await

@@ -1,6 +1,7 @@
 //! One human shape and where it has been lately.
 
 use crate::base::{BodyId, CameraId, Point2, Point3, ShopTime};
+use crate::events::Track;
 use std::collections::{BTreeMap, VecDeque};
 
 /// Sightings kept a body: 60 s at 20 a second, so that a weight message a minute late still finds who stood there.
@@ -8,6 +9,9 @@ const KEEP: usize = 1_200;
 /// How long back one look at [`Whereabouts`] tells where a body can have been: this long to twice as long, us. Steps are
 /// explained within 8 s of their beginning.
 const RECENT_US: i64 = 10_000_000;
+
+/// A camera sees a body if it did within this, us.
+const FRESH_US: i64 = 500_000;
 
 /// A runner, metres a second.
 pub const FASTEST_M_S: f64 = 3.0;
@@ -25,7 +29,7 @@ pub struct Sighting {
 pub struct Body {
     pub id: BodyId,
     /// Last sighting by each camera, with that camera's track.
-    pub tracks: BTreeMap<CameraId, (String, ShopTime)>,
+    pub tracks: BTreeMap<CameraId, (Track, ShopTime)>,
     history: VecDeque<Sighting>,
     /// The second is younger and takes the first one's place in time.
     recent: [Whereabouts; 2],
@@ -101,6 +105,11 @@ impl Body {
         // One second for `during`, which falls back on the sighting before.
         from.0 - 1_000_000 <= whereabouts.since.0
             || places.into_iter().any(|place| whereabouts.distance(place) <= within_m + 1e-6)
+    }
+
+    /// What cameras that see it now call it.
+    pub fn fresh_tracks(&self, now: ShopTime) -> impl Iterator<Item = &Track> {
+        self.tracks.values().filter(move |(_, at)| now.since(*at) <= FRESH_US).map(|(track, _)| track)
     }
 
     pub fn last(&self) -> &Sighting {

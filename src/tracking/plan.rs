@@ -2,7 +2,7 @@
 
 use super::body::{Body, FASTEST_M_S, Sighting};
 use crate::base::{BodyId, CameraId, Point2, ShopTime};
-use crate::events::{People, Person};
+use crate::events::{People, Person, Position, Track};
 use crate::shop::{Camera, Layout};
 use std::collections::BTreeMap;
 
@@ -26,15 +26,13 @@ const TRACK_REUSE_US: i64 = 60_000_000;
 /// Two bodies this close to each other, metres, for this long, us, that no camera ever sees both of, are one human.
 const TWIN_M: f64 = 0.5;
 const TWIN_US: i64 = 1_000_000;
-/// A camera sees a body if it did within this, us.
-const FRESH_US: i64 = 500_000;
 
 #[derive(Clone, Debug, Default)]
 pub struct Plan {
     bodies: BTreeMap<BodyId, Body>,
     /// Bodies that may be one human, and since when they look like it.
     twins: BTreeMap<(BodyId, BodyId), ShopTime>,
-    by_track: BTreeMap<(CameraId, String), BodyId>,
+    by_track: BTreeMap<Track, BodyId>,
     next: u64,
     /// Tracks that jumped further than a person can.
     pub broken_tracks: u64,
@@ -73,11 +71,16 @@ impl Plan {
         id
     }
 
-    /// Puts a body back where the journal last knew it.
-    pub fn restore(&mut self, id: BodyId, t: ShopTime, floor: Point2) {
+    /// Puts a body back where the journal last knew it. A camera that has gone on following it knows it at once.
+    pub fn restore(&mut self, at: Position, t: ShopTime) {
+        let id = at.body;
         self.next = self.next.max(id.0 + 1);
-        let mut body = Body::born(id, Sighting { t, floor, head: None, hands: Vec::new() });
+        let mut body = Body::born(id, Sighting { t, floor: at.floor, head: None, hands: Vec::new() });
         body.restored = true;
+        for track in at.tracks {
+            self.by_track.insert(track.clone(), id);
+            body.tracks.insert(track.camera.clone(), (track, t));
+        }
         self.bodies.insert(id, body);
     }
 
@@ -109,10 +112,8 @@ impl Plan {
     /// Pairs (older, newer) that have walked as one for a second, each seen by other cameras: one human, born twice because
     /// two cameras did not agree on where they came in.
     pub fn twins(&mut self, now: ShopTime) -> Vec<(BodyId, BodyId)> {
-        let fresh = |body: &Body| -> Vec<CameraId> {
-            let seen = body.tracks.iter().filter(|(_, (_, at))| now.since(*at) <= FRESH_US);
-            seen.map(|(camera, _)| camera.clone()).collect()
-        };
+        let fresh =
+            |body: &Body| -> Vec<CameraId> { body.fresh_tracks(now).map(|track| track.camera.clone()).collect() };
         let mut row: Vec<(Point2, BodyId, Vec<CameraId>)> =
             self.bodies.values().map(|body| (body.last().floor, body.id, fresh(body))).collect();
         row.retain(|(_, _, cameras)| !cameras.is_empty());
@@ -142,12 +143,17 @@ impl Plan {
                 Some((person, Sighting { t, floor, head: person.head, hands: person.hands.clone() }))
             })
             .collect();
+        let named = |person: &Person| Track {
+            camera: people.camera.clone(),
+            boot: people.boot.clone(),
+            track: person.track.clone(),
+        };
         let mut look = Look::default();
         let mut taken: Vec<BodyId> = Vec::new();
 
         // Known tracks first: the camera followed them itself, as long as they did not jump.
         seen.retain(|(person, sighting)| {
-            let key = (people.camera.clone(), person.track.clone());
+            let key = named(person);
             let Some(&id) = self.by_track.get(&key) else { return true };
             let Some(body) = self.bodies.get_mut(&id) else { return true };
             let last_here = body.tracks.get(&people.camera).map_or(body.last().t, |(_, at)| *at);
@@ -160,7 +166,7 @@ impl Plan {
                 return true;
             }
             body.see(sighting.clone());
-            body.tracks.insert(people.camera.clone(), (person.track.clone(), t));
+            body.tracks.insert(people.camera.clone(), (key, t));
             taken.push(id);
             look.moved.push((id, before, sighting.floor));
             false
@@ -227,10 +233,10 @@ impl Plan {
                 }
             };
             let body = self.bodies.get_mut(&id).expect("just seen");
-            if let Some((old, _)) = body.tracks.insert(people.camera.clone(), (person.track.clone(), t)) {
-                self.by_track.remove(&(people.camera.clone(), old));
+            if let Some((old, _)) = body.tracks.insert(people.camera.clone(), (named(person), t)) {
+                self.by_track.remove(&old);
             }
-            self.by_track.insert((people.camera.clone(), person.track.clone()), id);
+            self.by_track.insert(named(person), id);
         }
         look
     }
@@ -328,6 +334,24 @@ mod tests {
         plan.look(&look("a", &[("2", 1.0, 1.0), ("1", 4.0, 1.0)]), ShopTime(100_000), &Layout::default());
         let second: Vec<_> = plan.bodies().map(|b| (b.id, b.last().floor.x)).collect();
         assert_eq!(first, second);
+    }
+
+    #[test]
+    fn a_restored_body_is_known_by_what_its_camera_calls_it() {
+        // Two stood side by side and have changed places while we were down; only their numbers tell them apart.
+        for (story, boot, swapped) in [("the camera went on", "c1", true), ("the camera restarted too", "c2", false)] {
+            let mut before = Plan::default();
+            before.look(&look("a", &[("1", 1.0, 1.0), ("2", 1.8, 1.0)]), ShopTime(0), &Layout::default());
+            let mut after = Plan::default();
+            for body in before.bodies() {
+                let tracks = body.fresh_tracks(ShopTime(0)).cloned().collect();
+                after.restore(Position { body: body.id, floor: body.last().floor, tracks }, ShopTime(0));
+            }
+            let people = People { boot: boot.into(), ..look("a", &[("1", 1.8, 1.0), ("2", 1.0, 1.0)]) };
+            let seen = after.look(&people, ShopTime(2_000_000), &Layout::default());
+            let at = |id| after.body(BodyId(id)).unwrap().last().floor.x;
+            assert_eq!(([at(0), at(1)] == [1.8, 1.0], seen.ambiguous.is_empty()), (swapped, swapped), "{story}");
+        }
     }
 
     #[test]

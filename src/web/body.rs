@@ -3,8 +3,8 @@
 //! A refusal says which key is wrong and never quotes a value: a value may be a token.
 
 use super::{Problem, Web};
+use crate::base::card;
 use crate::base::limits::PAYLOAD_BYTES;
-use crate::sensors::card;
 use crate::sensors::wire::{Refusal, Why};
 use axum::body::Bytes;
 use axum::extract::{FromRequest, FromRequestParts, Request};

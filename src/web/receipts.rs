@@ -4,9 +4,9 @@
 //! floor is always the whole list, product by product.
 
 use super::body::{Id, Json};
-use super::tell::{Told, tell};
+use super::tell::{Told, recall, tell};
 use super::{Problem, Web};
-use crate::base::{Cents, ProductId, ReceiptId};
+use crate::base::{Cents, ProductId, ReceiptId, VisitId};
 use crate::carts::{Receipt, ReceiptStatus};
 use crate::events::Observation;
 use crate::shop::Shop;
@@ -98,7 +98,7 @@ pub async fn contest(State(web): State<Arc<Web>>, Id(id): Id, Json(body): Json<W
     }
     let visit = receipt.cart.visit_id;
     let contested = Observation::Contested { visit, lines: lines.into_iter().collect() };
-    answer(&web, receipt.receipt_id, contested, |status| status == ReceiptStatus::Contested).await
+    answer(&web, (receipt.receipt_id, visit), contested, |status| status == ReceiptStatus::Contested).await
 }
 
 /// Staff decide a receipt that is being checked or contested. No lines at all: right as it is.
@@ -110,7 +110,7 @@ pub async fn review(State(web): State<Arc<Web>>, Id(id): Id, Json(body): Json<Wi
     let lines = wished(&receipt, &body, &web.given.shop)?;
     let visit = receipt.cart.visit_id;
     let reviewed = Observation::Reviewed { visit, lines: lines.into_iter().collect() };
-    answer(&web, receipt.receipt_id, reviewed, |status| !waits(status)).await
+    answer(&web, (receipt.receipt_id, visit), reviewed, |status| !waits(status)).await
 }
 
 fn waits(status: ReceiptStatus) -> bool {
@@ -121,10 +121,11 @@ fn waits(status: ReceiptStatus) -> bool {
 /// receipt that is not as it should be by now was not changed, and nobody may believe that it was.
 async fn answer(
     web: &Web,
-    id: ReceiptId,
+    (id, visit): (ReceiptId, VisitId),
     observation: Observation,
     as_asked: impl Fn(ReceiptStatus) -> bool,
 ) -> Result<Response, Problem> {
+    recall(web, visit).await?;
     match tell(web, observation).await? {
         Told::Durable => {
             let receipt = look_up(web, id).await?;

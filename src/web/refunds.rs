@@ -5,12 +5,12 @@
 
 use super::body::{Id, Json};
 use super::evidence::{self, ChargeView};
-use super::tell::{Told, tell};
+use super::tell::{Told, recall, tell};
 use super::{Problem, Web};
 use crate::base::limits::ID_CHARS;
-use crate::base::{Cents, ChargeId};
+use crate::base::{Cents, ChargeId, VisitId};
 use crate::carts::ChargeState;
-use crate::events::Observation;
+use crate::events::{Entry, Observation};
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -58,9 +58,9 @@ pub async fn post(
         if before.charge != charge || before.body != body {
             return Err(Problem::conflict("This Idempotency-Key was used for another refund."));
         }
-        return Ok(axum::Json(look_up(&web, charge).await?).into_response());
+        return Ok(axum::Json(look_up(&web, charge).await?.1).into_response());
     }
-    let view = look_up(&web, charge).await?;
+    let (visit, view) = look_up(&web, charge).await?;
     if view.state != ChargeState::Captured {
         return Err(Problem::conflict("This charge has not been captured; contest the receipt instead."));
     }
@@ -68,8 +68,20 @@ pub async fn post(
         let (total, refunded) = (view.total, view.refunded);
         return Err(Problem::conflict(format!("The charge took {total}, of which {refunded} was given back already.")));
     }
-    let told =
-        tell(&web, Observation::RefundAsked { charge, amount: body.amount, reason: body.reason.clone() }).await?;
+    recall(&web, visit).await?;
+    let (amount, reason) = (body.amount, body.reason.clone());
+    let answer = match tell(&web, Observation::RefundAsked { charge, amount, reason }).await? {
+        Told::Durable => {
+            let (_, now) = look_up(&web, charge).await?;
+            if now.refunded <= view.refunded {
+                return Err(Problem::conflict(
+                    "The floor did not take this: nothing was given back. Read the charge again.",
+                ));
+            }
+            axum::Json(now).into_response()
+        }
+        Told::Pending => (StatusCode::ACCEPTED, axum::Json(json!({ "charge_id": charge }))).into_response(),
+    };
     if let Some(key) = key {
         if given.len() >= KEYS {
             let oldest = given.iter().min_by_key(|(_, given)| given.at).expect("not empty").0.clone();
@@ -77,10 +89,7 @@ pub async fn post(
         }
         given.insert(key, Given { charge, body, at: Instant::now() });
     }
-    match told {
-        Told::Durable => Ok(axum::Json(look_up(&web, charge).await?).into_response()),
-        Told::Pending => Ok((StatusCode::ACCEPTED, axum::Json(json!({ "charge_id": charge }))).into_response()),
-    }
+    Ok(answer)
 }
 
 fn key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
@@ -91,11 +100,13 @@ fn key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
     }
 }
 
-async fn look_up(web: &Web, id: ChargeId) -> Result<ChargeView, Problem> {
-    let entries = web.books(move |books| match books.charge(id)? {
-        Some(charge) => books.visit_entries(charge.visit_id),
-        None => Ok(Vec::new()),
+async fn look_up(web: &Web, id: ChargeId) -> Result<(VisitId, ChargeView), Problem> {
+    let of_visit = move |visit, entries: &[Entry]| {
+        evidence::charges(entries).into_iter().find(|view| view.charge_id == id).map(|view| (visit, view))
+    };
+    let found = web.books(move |books| match books.charge(id)? {
+        Some(charge) => Ok(of_visit(charge.visit_id, &books.visit_entries(charge.visit_id)?)),
+        None => Ok(None),
     });
-    let view = evidence::charges(&entries.await?).into_iter().find(|view| view.charge_id == id);
-    view.ok_or_else(|| Problem::unknown("There is no charge of this id."))
+    found.await?.ok_or_else(|| Problem::unknown("There is no charge of this id."))
 }

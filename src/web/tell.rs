@@ -1,7 +1,7 @@
 //! Telling the floor what staff or a gate want, and waiting until it is on disk.
 
 use super::{FLOOR_BUDGET, Problem, Web};
-use crate::base::Ack;
+use crate::base::{Ack, VisitId};
 use crate::events::{Observation, Stamped};
 use crate::sensors::Incoming;
 use tokio::sync::oneshot;
@@ -26,6 +26,12 @@ pub async fn send(web: &Web, observation: Observation, ack: Option<Ack>) -> Resu
             Err(Problem::busy("The floor is behind with its work. Nothing was changed; send it again in a moment."))
         }
     }
+}
+
+/// Reminds the floor of a closed visit that somebody is about to change: it forgets them after a day.
+pub async fn recall(web: &Web, visit: VisitId) -> Result<(), Problem> {
+    let entries = web.books(move |books| books.visit_entries(visit)).await?;
+    send(web, Observation::Recalled { visit, entries }, None).await
 }
 
 /// Sends and waits until what it caused is durable.

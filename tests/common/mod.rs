@@ -7,7 +7,7 @@
 pub mod world;
 
 use carryout::base::*;
-use carryout::carts::{ChargeState, PolicyOptions, Receipt};
+use carryout::carts::{ChargeState, PolicyOptions, Receipt, RefundState};
 use carryout::events::*;
 use carryout::floor::{Books, Floor, FloorOptions};
 use carryout::fusion::NearestAttributor;
@@ -279,8 +279,9 @@ impl Stage {
         if !captured.is_empty() {
             parts.push(format!("captured {}", captured.join(" + ")));
         }
-        if !visit.refunds.is_empty() {
-            let refunds: Vec<String> = visit.refunds.iter().map(|(refund, _)| refund.amount.to_string()).collect();
+        let given_back = visit.refunds.iter().filter(|(_, state)| *state != RefundState::Refused);
+        let refunds: Vec<String> = given_back.map(|(refund, _)| refund.amount.to_string()).collect();
+        if !refunds.is_empty() {
             parts.push(format!("refunded {}", refunds.join(" + ")));
         }
         parts.retain(|part| !part.is_empty());

@@ -102,7 +102,7 @@ pub fn is_declined(seconds: i64, who: &str) -> Vec<Entry> {
 }
 
 pub fn stands(seconds: i64, who: &str, x: f64) -> Entry {
-    let position = Position { body: BodyId(1), floor: Point2::new(x, 1.5) };
+    let position = Position { body: BodyId(1), floor: Point2::new(x, 1.5), tracks: Vec::new() };
     Entry { subject: Some(Subject::Whereabouts(vec![position])), ..entry(seconds, who, Fact::Whereabouts) }
 }
 

@@ -12,9 +12,12 @@ mod world;
 mod shop;
 
 mod bad_input;
+#[cfg(feature = "cameras")]
+mod demo;
 mod kill;
 mod page;
 mod replay;
 mod secrets;
+mod simulator;
 mod unacked;
 mod watchdog;

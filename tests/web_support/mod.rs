@@ -14,7 +14,7 @@ use carryout::sensors::Incoming;
 use carryout::shop::*;
 use carryout::sync::SyncStatus;
 use carryout::web::{Books, WebState, serve};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use tokio::sync::{broadcast, mpsc, watch};
@@ -372,7 +372,10 @@ fn entries_of(receipt: &Receipt, now: ShopTime) -> Vec<Entry> {
             Fact::PayerBound { tap_id: Some(TapId::new("t1")), hold: None, offline: false },
             Some(Subject::Credential(credential)),
         ),
-        entry(Fact::Whereabouts, Some(Subject::Whereabouts(vec![Position { body: BodyId(9), floor: p(4.321, 1.0) }]))),
+        entry(
+            Fact::Whereabouts,
+            Some(Subject::Whereabouts(vec![Position { body: BodyId(9), floor: p(4.321, 1.0), tracks: vec![] }])),
+        ),
         entry(
             Fact::Claimed {
                 interaction: InteractionId(7),
@@ -518,8 +521,15 @@ async fn fake_floor(
     books: Arc<MemoryBooks>,
 ) {
     let mut silent = Vec::new();
+    // A visit that nobody reminded the floor of is forgotten, and what is wanted of it does not happen.
+    let mut known = BTreeSet::new();
     while let Some(Incoming { stamped, ack }) = inbox.recv().await {
         let observation = stamped.observation;
+        if let Observation::Recalled { visit, entries } = observation {
+            assert!(entries.iter().all(|entry| entry.visit == Some(visit)));
+            known.insert(visit);
+            continue;
+        }
         told.lock().expect("told").push(observation.clone());
         match does {
             FloorDoes::Answers => {}
@@ -539,9 +549,18 @@ async fn fake_floor(
                     let _ = decisions.send(Decision { tap_id, open, valid_ms: 3_000, reason, visit_id, t_us });
                 }
             }
-            Observation::Contested { visit, .. } => books.restate(visit, ReceiptStatus::Contested),
-            Observation::Reviewed { visit, .. } => books.restate(visit, ReceiptStatus::Adjusted),
-            Observation::RefundAsked { charge, amount, reason } => books.refund(charge, amount, reason),
+            Observation::Contested { visit, .. } if known.contains(&visit) => {
+                books.restate(visit, ReceiptStatus::Contested)
+            }
+            Observation::Reviewed { visit, .. } if known.contains(&visit) => {
+                books.restate(visit, ReceiptStatus::Adjusted)
+            }
+            Observation::RefundAsked { charge, amount, reason } => {
+                let found = Books::charge(&*books, charge).expect("in memory");
+                if found.is_some_and(|found| known.contains(&found.visit_id)) {
+                    books.refund(charge, amount, reason);
+                }
+            }
             _ => {}
         }
         if let Some(ack) = ack {

@@ -11,13 +11,12 @@ use rumqttc::{AsyncClient, Event, MqttOptions, Packet, QoS};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::net::TcpListener;
-use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
 
 /// `None`, said plainly, on a machine without a broker.
-fn broker() -> Option<(tempfile::TempDir, Mosquitto)> {
+pub fn broker() -> Option<(tempfile::TempDir, Mosquitto)> {
     let dir = tempfile::tempdir().expect("a temporary directory");
     match Mosquitto::start(dir.path()) {
         Ok(broker) => Some((dir, broker)),
@@ -186,22 +185,4 @@ async fn a_shelf_that_falls_silent_leaves_its_will() {
         wills += 1;
     }
     decider.abort();
-}
-
-/// The demonstration as people start it: the executable, a real broker, a real daemon, a real upstream.
-#[test]
-fn three_parties_shop_and_are_charged_once() {
-    let Some((here, _)) = broker() else { return };
-    let shown = Command::new(env!("CARGO_BIN_EXE_carryout"))
-        .args(["demo", "--for", "60s", "--shoppers", "3", "--seed", "4", "--keep"])
-        .arg(here.path().join("demo"))
-        .stdin(Stdio::null())
-        .output()
-        .expect("the executable starts");
-    let (out, err) = (String::from_utf8_lossy(&shown.stdout), String::from_utf8_lossy(&shown.stderr));
-    assert!(shown.status.success(), "{}\n{out}\n{err}", shown.status);
-    assert!(out.contains("The page: http://127.0.0.1:"), "{out}");
-    assert!(out.contains("3 visits, ") && out.contains("3 of 3 charges captured exactly once"), "{out}");
-    assert!(out.contains("captured once"), "every receipt says whether it is paid: {out}");
-    assert!(here.path().join("demo/state").is_dir(), "what was to be kept is kept");
 }
