@@ -179,7 +179,7 @@ fn the_spec_has_every_figure_with_a_bar_a_command_and_a_word_on_it() {
 #[test]
 fn the_tests_that_the_spec_names_are_there() {
     let spec = read("docs/spec.md");
-    let scenarios = read("tests/scenarios.rs");
+    let scenarios = read("tests/floor/scenarios.rs");
     let (mut checked, mut missing) = (0, Vec::new());
     for line in spec.lines().filter(|line| line.starts_with('|')) {
         let quoted: Vec<&str> = line.split('`').skip(1).step_by(2).collect();

@@ -460,7 +460,9 @@ impl Books {
         let mut past = Books::new(self.shop.clone());
         entries.iter().for_each(|entry| past.note(entry));
         if let Some(visit) = past.visits.remove(&id).filter(|visit| !visit.is_open()) {
-            visit.bodies.keys().for_each(|body| drop(self.of_body.entry(*body).or_default().insert(id)));
+            for body in visit.bodies.keys() {
+                self.of_body.entry(*body).or_default().insert(id);
+            }
             self.visits.entry(id).or_insert(visit);
         }
     }

@@ -2,7 +2,7 @@
 //! migration.
 //!
 //! To change the schema: write `migrations/NNNN.sql`, add its line to [`MIGRATIONS`], and change `schema.sql` to say the
-//! same. A test compares the two and migrates the v1 book kept in `tests/ledger_v1.sql`.
+//! same. A test compares the two and migrates the v1 book kept in `tests/ledger/v1.sql`.
 
 use super::error::{Doing, LedgerError};
 use rusqlite::Connection;

@@ -1,12 +1,7 @@
 //! Stories of a daemon, its gate and a real broker: crashes, outages, last words.
 
-#[path = "common/device.rs"]
-mod device;
-#[path = "common/mosquitto.rs"]
-mod mosquitto;
-#[path = "common/small_shop.rs"]
-mod small_shop;
-
+use crate::device::{Device, PATIENCE};
+use crate::mosquitto::Mosquitto;
 use carryout::base::time::Clock;
 use carryout::base::{Counters, GateId, ShopTime, TapId};
 use carryout::events::{CartEvent, Decision, Observation, Reason};
@@ -15,8 +10,6 @@ use carryout::sensors::Incoming;
 use carryout::sensors::mqtt::{self, MqttOptions};
 use carryout::sensors::publish::Publish;
 use carryout::sync::SyncStatus;
-use device::{Device, PATIENCE};
-use mosquitto::Mosquitto;
 use serde_json::Value;
 use std::sync::Arc;
 use tokio::sync::{mpsc, watch};
@@ -43,7 +36,7 @@ impl Daemon {
         let (stop, shutdown) = watch::channel(false);
         let (counters, clock) = (Counters::default(), Clock::anchored_after(ShopTime(0)));
         let options = MqttOptions { port: broker.port, ..MqttOptions::default() };
-        let shop = Arc::new(small_shop::small_shop());
+        let shop = Arc::new(crate::small_shop::small_shop());
         let task = tokio::spawn(mqtt::run(options, shop, to_floor, outgoing, clock, counters.clone(), shutdown));
         let mut daemon = Daemon { task, floor, publish, stop, counters, clock };
         assert_eq!(daemon.next_but_taps().await, Observation::Broker { up: true });
@@ -90,7 +83,7 @@ impl Daemon {
 }
 
 fn event(id: &str) -> Publish {
-    let shop = small_shop::small_shop().id;
+    let shop = crate::small_shop::small_shop().id;
     let event = CartEvent { id: id.into(), kind: "test".into(), subject: None, t: ShopTime(0), data: Value::Null };
     Publish::event(&shop, &event)
 }
@@ -129,7 +122,7 @@ async fn a_tap_whose_entry_was_not_on_disk_comes_again_after_a_crash() {
     let (_publish, outgoing) = mpsc::channel(16);
     let (_stop, shutdown) = watch::channel(false);
     let options = MqttOptions { port: broker.port, ..MqttOptions::default() };
-    let shop = Arc::new(small_shop::small_shop());
+    let shop = Arc::new(crate::small_shop::small_shop());
     let counters = Counters::default();
     let task = tokio::spawn(mqtt::run(options, shop, to_floor, outgoing, clock, counters, shutdown));
     let mut again = Vec::new();
@@ -172,7 +165,7 @@ async fn an_acknowledgement_does_not_outlive_its_connection() {
         let (publish, outgoing) = mpsc::channel(16);
         let (stop, shutdown) = watch::channel(false);
         let options = MqttOptions { port: broker.port, ..MqttOptions::default() };
-        let shop = Arc::new(small_shop::small_shop());
+        let shop = Arc::new(crate::small_shop::small_shop());
         let (counters, clock) = (Counters::default(), Clock::anchored_after(ShopTime(0)));
         let task = tokio::spawn(mqtt::run(options, shop, to_floor, outgoing, clock, counters.clone(), shutdown));
         Daemon { task, floor, publish, stop, counters, clock }

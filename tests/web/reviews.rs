@@ -1,18 +1,15 @@
 //! Staff decide on the page what waits for them: a real ledger, the real daemon on it, a real browser, and money that the
 //! reference upstream takes or gives back exactly as decided.
 
-mod common;
-mod web_support;
-
+use crate::browser::Browser;
+use crate::common::Stage;
+use crate::daemon::{TOKEN, client};
 use carryout::sim::upstream::{Upstream, UpstreamOptions};
-use common::Stage;
 use serde_json::json;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
-use web_support::browser::Browser;
-use web_support::{TOKEN, client};
 
 /// Ann and bob take wine, which is restricted; kim takes bread and will say later that she did not.
 const STORY: &str = "0 ann taps in

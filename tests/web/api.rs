@@ -1,7 +1,6 @@
 //! The JSON API against a fake floor and books in memory: who comes in, what is refused, what the floor is told.
 
-mod web_support;
-
+use crate::daemon::*;
 use carryout::base::{Cents, ChargeId, Probability, ProductId, ReceiptId};
 use carryout::events::{Direction, Observation};
 use carryout::floor::{Snapshot, State};
@@ -10,7 +9,6 @@ use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use web_support::*;
 
 fn tap() -> Value {
     json!({

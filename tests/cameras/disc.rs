@@ -1,5 +1,4 @@
 //! `models/disc.onnx` is what `models/make_disc.py` writes, and finds discs where they are.
-#![cfg(all(feature = "cameras", feature = "onnx"))]
 
 use carryout::base::ShopTime;
 use carryout::perception::detector::Detector;

@@ -1,5 +1,4 @@
 //! A morning in a small shop, as the floor would hand it to the ledger.
-#![allow(dead_code)] // every test file uses another part
 
 use carryout::base::*;
 use carryout::carts::*;

@@ -1,11 +1,9 @@
 //! The process dies at every database write of a busy story, and once with three shoppers inside: nobody notices.
 
-mod common;
-
+use crate::common::Stage;
 use carryout::carts::policy::{Doubt, PolicyOptions};
 use carryout::events::Reason;
 use carryout::ledger::verify;
-use common::Stage;
 
 /// Three payers, a group, a put-back, a tailgater who pays at the exit, an empty visit, overlapping.
 const BUSY: &str = "0 ann taps in
@@ -75,7 +73,7 @@ fn a_stop_at_any_write_changes_nothing() {
     assert!(different.len() * 5 <= stops, "a human looks after {} of {stops} stops", different.len());
 }
 
-/// One stop, told as a diary: `CARRYOUT_STOP_AT=43 cargo test --test restart diary -- --nocapture`.
+/// One stop, told as a diary: `CARRYOUT_STOP_AT=43 cargo test --test floor diary -- --nocapture`.
 #[test]
 fn diary() {
     let Some(n) = std::env::var("CARRYOUT_STOP_AT").ok().and_then(|n| n.parse().ok()) else { return };
@@ -90,7 +88,7 @@ fn diary() {
     let ledger = carryout::ledger::Reader::open(&stage.ledger_path()).unwrap();
     for visit in stage.floor.books().visits.keys() {
         for (seq, entry) in ledger.entries_of(*visit).unwrap() {
-            println!("{seq:4} {:6.2} {visit} {:?}", entry.t.secs_since(common::START) - 5.0, entry.fact);
+            println!("{seq:4} {:6.2} {visit} {:?}", entry.t.secs_since(crate::common::START) - 5.0, entry.fact);
         }
     }
 }

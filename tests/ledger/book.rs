@@ -1,12 +1,10 @@
 //! The ledger keeps what it was given, refuses what would break the books, forgets whom it should.
 
-mod ledger_support;
-
+use crate::support::*;
 use carryout::base::*;
 use carryout::carts::*;
 use carryout::events::*;
 use carryout::ledger::{Ledger, LedgerError, MIGRATIONS, Reader, ReceiptFilter, file_in, verify};
-use ledger_support::*;
 use rusqlite::Connection;
 
 fn with_morning() -> (State, Ledger) {
@@ -362,7 +360,7 @@ fn a_ledger_of_version_1_goes_on() {
     let state = State::new();
     let db = Connection::open(state.file()).unwrap();
     db.execute_batch(MIGRATIONS[0]).unwrap();
-    db.execute_batch(include_str!("ledger_v1.sql")).unwrap();
+    db.execute_batch(include_str!("v1.sql")).unwrap();
     db.pragma_update(None, "user_version", 1).unwrap();
     drop(db);
     let mut ledger = state.open();

@@ -1,7 +1,6 @@
 //! Whatever upstream does, and whenever we die, everybody is charged exactly once.
 
-mod ledger_support;
-
+use crate::support::*;
 use carryout::base::time::Clock;
 use carryout::base::*;
 use carryout::carts::*;
@@ -10,7 +9,6 @@ use carryout::ledger::{Batch, Ledger, LedgerError, Reader, spawn_writer, verify}
 use carryout::sensors::Incoming;
 use carryout::sim::upstream::{Faults, Upstream, UpstreamOptions};
 use carryout::sync::{Client, SyncError, SyncOptions, SyncStatus, SyncTask};
-use ledger_support::*;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -440,7 +438,7 @@ async fn order_is_kept_within_a_visit_and_a_decline_holds_nobody_up() {
         let row = Outgoing::Refund { refund_id: back.refund_id, visit: visit(who) };
         let receipt = carryout::carts::Receipt {
             status: ReceiptStatus::Adjusted,
-            ..ledger_support::receipt(who, number, ReceiptStatus::Final, 300)
+            ..crate::support::receipt(who, number, ReceiptStatus::Final, 300)
         };
         shop.enter((
             vec![entry(0, who, Fact::Receipt { receipt }), entry(0, who, Fact::RefundQueued { refund: back })],

@@ -2,11 +2,6 @@
 //!
 //! The same table is read twice: straight through the parsers, and over a real broker.
 
-#[path = "common/mosquitto.rs"]
-mod mosquitto;
-#[path = "common/small_shop.rs"]
-mod small_shop;
-
 use carryout::base::time::Clock;
 use carryout::base::{Counters, ShopTime};
 use carryout::events::Observation;
@@ -206,7 +201,7 @@ fn expected(rows: &[Row]) -> BTreeMap<String, u64> {
 
 #[test]
 fn every_bad_input_has_a_name_and_a_sentence_without_its_content() {
-    let (shop, now) = (small_shop::small_shop(), ShopTime(1_760_000_000_000_000));
+    let (shop, now) = (crate::small_shop::small_shop(), ShopTime(1_760_000_000_000_000));
     for Row { story, topic, payload, outcome } in rows(now) {
         let read = topic::read(Topic::of(topic).unwrap(), false, &payload, now, &shop);
         let came = read.as_ref().map_or_else(|refusal| refusal.kind(), |_| "ok".to_owned());
@@ -222,7 +217,7 @@ fn every_bad_input_has_a_name_and_a_sentence_without_its_content() {
 
 #[test]
 fn a_refused_tap_can_be_answered_when_its_id_is_clean() {
-    let (shop, now) = (small_shop::small_shop(), ShopTime(1_760_000_000_000_000));
+    let (shop, now) = (crate::small_shop::small_shop(), ShopTime(1_760_000_000_000_000));
     for (story, payload, answered) in [
         ("no direction", r#"{"tap_id":"t-1"}"#, Some("t-1")),
         ("a card number as token", r#"{"tap_id":"t-1","credential":{"token":"4111111111111111"}}"#, Some("t-1")),
@@ -238,7 +233,7 @@ fn a_refused_tap_can_be_answered_when_its_id_is_clean() {
 
 #[test]
 fn what_a_broker_kept_is_only_believed_of_a_shelf_status() {
-    let (shop, now) = (small_shop::small_shop(), ShopTime(1_760_000_000_000_000));
+    let (shop, now) = (crate::small_shop::small_shop(), ShopTime(1_760_000_000_000_000));
     for Row { topic, payload, .. } in rows(now).into_iter().filter(|row| row.outcome == "ok") {
         let topic = Topic::of(topic).unwrap();
         let read = topic::read(topic, true, &payload, now, &shop);
@@ -251,7 +246,7 @@ fn what_a_broker_kept_is_only_believed_of_a_shelf_status() {
 
 #[test]
 fn cbor_of_the_same_shape_says_the_same() {
-    let (shop, now) = (small_shop::small_shop(), ShopTime(1_760_000_000_000_000));
+    let (shop, now) = (crate::small_shop::small_shop(), ShopTime(1_760_000_000_000_000));
     for Row { story, topic, payload, outcome } in rows(now) {
         let topic = Topic::of(topic).unwrap();
         let Ok(value) = serde_json::from_slice::<serde_json::Value>(&payload) else { continue };
@@ -270,14 +265,14 @@ fn cbor_of_the_same_shape_says_the_same() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn bad_input_over_a_real_broker_is_counted_and_stops_nothing() {
-    let Some(broker) = mosquitto::Mosquitto::start() else { return };
+    let Some(broker) = crate::mosquitto::Mosquitto::start() else { return };
     let clock = Clock::anchored_after(ShopTime(0));
     let counters = Counters::default();
     let (floor, mut queue) = mpsc::channel(4096);
     let (publish, outgoing) = mpsc::channel(16);
     let (stop, shutdown) = watch::channel(false);
     let options = MqttOptions { port: broker.port, ..MqttOptions::default() };
-    let shop = Arc::new(small_shop::small_shop());
+    let shop = Arc::new(crate::small_shop::small_shop());
     let daemon = tokio::spawn(mqtt::run(options, shop, floor, outgoing, clock, counters.clone(), shutdown));
 
     // Both connections are subscribed: the one says so to the floor, the other answers a publish.

@@ -1,11 +1,9 @@
 //! Whatever write the power goes at, what comes back is a whole number of steps, and the day goes on to the same end.
 
-mod ledger_support;
-
+use crate::support::*;
 use carryout::base::Ack;
 use carryout::events::{Decision, Effect, Entry, Reason};
 use carryout::ledger::{Batch, LedgerError, Reader, Work, spawn_writer, verify};
-use ledger_support::*;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use tokio::sync::{Notify, mpsc};

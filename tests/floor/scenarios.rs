@@ -1,13 +1,11 @@
 //! Stories of a small shop, played through the real floor: who came, what they took, what they paid.
 
-mod common;
-
+use crate::common::Stage;
 use carryout::base::{Cents, ProductId, ShelfId, ShopTime};
 use carryout::carts::policy::{Join, PolicyOptions};
 use carryout::carts::{ReceiptStatus, RefundState};
 use carryout::events::{Entry, Fact, Observation, PlateSamples, Reason, Stamped, Weights};
 use carryout::floor::{Books, DeviceClocks, Floor, FloorOptions};
-use common::Stage;
 
 /// Plays a story and compares what became of it, visit by visit in the order they began.
 fn check(name: &str, story: &str, wanted: &[&str]) -> Stage {
@@ -325,7 +323,7 @@ fn declined_and_offline() {
         &["charged; 1 cola: 2.50; captured 2.50"],
     );
     assert!(stage.entries.iter().any(|entry| matches!(entry.fact, Fact::HoldAdopted { .. })));
-    let took = stage.decisions[0].t_us.secs_since(common::START) - 5.0;
+    let took = stage.decisions[0].t_us.secs_since(crate::common::START) - 5.0;
     assert!((0.4..=0.5).contains(&took), "the gate answered after {took} s");
     let stage = check(
         "late answer after the offline limit: the hold is released",
@@ -543,8 +541,8 @@ fn a_playback_faster_than_real_time_ends_the_same() {
     let mut floor =
         Floor::new(first.world.shop.clone(), options, Books::new(first.world.shop.clone()), Default::default());
     for stamped in &first.sent {
-        let since_us = stamped.arrival.since(common::START) / 10;
-        let stamped = Stamped { arrival: ShopTime(common::START.0 + since_us), ..stamped.clone() };
+        let since_us = stamped.arrival.since(crate::common::START) / 10;
+        let stamped = Stamped { arrival: ShopTime(crate::common::START.0 + since_us), ..stamped.clone() };
         floor.apply(stamped);
         assert_eq!(floor.broken_invariants(), Vec::<String>::new());
     }

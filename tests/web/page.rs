@@ -1,13 +1,11 @@
 //! The page in a real browser: it logs in, draws the floor, follows it, and says when the daemon is gone.
 
-mod web_support;
-
+use crate::browser::Browser;
+use crate::daemon::*;
 use carryout::base::{Point2, ShelfId};
 use carryout::events::{Entry, Fact, Observation};
 use carryout::floor::Snapshot;
 use std::sync::Arc;
-use web_support::browser::Browser;
-use web_support::*;
 
 #[test]
 fn staff_watch_the_shop_in_a_browser() {

@@ -1,6 +1,5 @@
 //! Standard detectors by manifest, held against boxes that others' tools found with the same models: the real video and
 //! the models lie beside the project (CARRYOUT_FIELD_DATA) and are never part of it.
-#![cfg(all(feature = "cameras", feature = "onnx"))]
 
 use carryout::base::time::Clock;
 use carryout::base::{CameraId, Counters, ShopId, ShopTime};

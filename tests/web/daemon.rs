@@ -1,8 +1,5 @@
 //! A daemon's web side for tests: a sample shop, a busy snapshot, a floor that answers, books in memory, on a port of
 //! the system's choice. Dropping [`Daemon`] stops it.
-#![allow(dead_code)] // every test program uses its own part
-
-pub mod browser;
 
 use carryout::base::geometry::Line as FloorLine;
 use carryout::base::time::Clock;
@@ -442,7 +439,6 @@ pub enum FloorDoes {
 
 pub struct Daemon {
     pub address: SocketAddr,
-    pub shop: Arc<Shop>,
     pub books: Arc<MemoryBooks>,
     pub counters: Counters,
     pub clock: Clock,
@@ -488,7 +484,7 @@ impl Daemon {
         let serving = tokio::spawn(serve(listener, state, stopping));
         let floor = tokio::spawn(fake_floor(does, inbox, decisions, told.clone(), books.clone()));
         let serving = Some(serving);
-        Daemon { address, shop, books, counters, clock, snapshot, sync, told, stop, serving, floor }
+        Daemon { address, books, counters, clock, snapshot, sync, told, stop, serving, floor }
     }
 
     pub fn url(&self, path: &str) -> String {

@@ -685,7 +685,7 @@ fn a_timezone_nobody_lives_in() {
 
 #[test]
 fn the_example_in_the_documentation_is_a_shop() {
-    let docs = include_str!("../docs/shop-files.md");
+    let docs = include_str!("../../docs/shop-files.md");
     let block = |language: &str, nth: usize| {
         let begin = docs.split(&format!("```{language}\n")).nth(nth).expect("a block of that language");
         begin.split("```").next().unwrap().to_string()

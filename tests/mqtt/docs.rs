@@ -3,9 +3,6 @@
 //! A block marked ```json NAME is what NAME says: a topic we listen to goes through its parser, what the daemon says is
 //! read into the type it is written from and must come out the same.
 
-#[path = "common/small_shop.rs"]
-mod small_shop;
-
 use carryout::base::ShopTime;
 use carryout::carts::{Cart, Charge, Receipt};
 use carryout::events::Decision;
@@ -56,7 +53,7 @@ fn same_keys(a: &Value, b: &Value) -> Result<(), String> {
 
 #[test]
 fn every_example_of_the_wire_is_true() {
-    let (shop, arrival) = (small_shop::small_shop(), ShopTime(1_760_000_000_000_000));
+    let (shop, arrival) = (crate::small_shop::small_shop(), ShopTime(1_760_000_000_000_000));
     let mut seen = BTreeMap::new();
     for (name, line, text) in examples() {
         let value: Value = serde_json::from_str(&text).unwrap_or_else(|error| panic!("line {line}, {name}: {error}"));

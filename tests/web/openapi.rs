@@ -1,15 +1,13 @@
 //! docs/openapi.json is what the daemon really does: same routes, same guards, every example request is accepted, and
 //! every answer has the shape that is written there.
 
-mod web_support;
-
+use crate::daemon::*;
 use carryout::web::{Access, route_list};
 use serde_json::Value;
 use std::collections::BTreeSet;
-use web_support::*;
 
 fn document() -> Value {
-    serde_json::from_str(include_str!("../docs/openapi.json")).expect("docs/openapi.json is JSON")
+    serde_json::from_str(include_str!("../../docs/openapi.json")).expect("docs/openapi.json is JSON")
 }
 
 fn operations(document: &Value) -> Vec<(String, String, &Value)> {

@@ -1,6 +1,5 @@
 //! The camera path on real parts: a simulated camera on a real RTSP server, gstreamer, the disc model in the ONNX
 //! Runtime, and the floor's queue at the end.
-#![cfg(all(feature = "cameras", feature = "onnx"))]
 
 use carryout::base::time::Clock;
 use carryout::base::{CameraId, Counters, Point2, ShopId, ShopTime};

@@ -1,0 +1,7 @@
+//! The floor: stories of a small shop, and the same through crashes.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod restart;
+mod scenarios;

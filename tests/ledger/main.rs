@@ -1,0 +1,7 @@
+//! Money on disk and on its way upstream.
+
+mod book;
+mod crash;
+mod support;
+mod sync;
+mod upstream;

@@ -1,0 +1,6 @@
+//! The files a shop is described by.
+
+mod check;
+mod config;
+mod files;
+mod nanostore;

@@ -1,0 +1,5 @@
+//! The synthetic shop: its physics, its people, its scripts.
+
+mod core;
+mod floor;
+mod script;
