@@ -236,6 +236,11 @@ impl Books {
         self.visits_of(body).find(|visit| visit.is_open() && visit.bodies[&body].left.is_none())
     }
 
+    /// The visit the body left at `t` or later, and is not in any more.
+    pub fn left_since(&self, body: BodyId, t: ShopTime) -> Option<&Visit> {
+        self.visits_of(body).find(|visit| visit.bodies[&body].left.is_some_and(|left| left >= t))
+    }
+
     /// Taps that were asked about and not answered yet, in order of their ids.
     pub fn undecided_taps(&self) -> impl Iterator<Item = (&TapId, &TapRecord)> {
         self.undecided.iter().map(|id| (id, &self.taps[id]))

@@ -7,7 +7,7 @@
 use super::{CameraState, Device, Floor};
 use crate::base::limits::{AUTHORISE_BUDGET_MS, TAP_EXPIRES_MS};
 use crate::base::time::{MS_US, SECOND_US};
-use crate::base::{BodyId, Cents, GateId, Point2, ShopTime, TapId, VisitId};
+use crate::base::{BodyId, CameraId, Cents, GateId, Point2, ShopTime, TapId, VisitId};
 use crate::carts::policy::Join;
 use crate::events::{
     Answer, Authorised, Credential, Decision, Direction, Effect, Fact, Hold, Opening, Outgoing, Passage, People,
@@ -67,9 +67,11 @@ pub(super) struct Passing {
     until: ShopTime,
 }
 
-/// How far a body was followed.
+/// How far a camera followed a body. Each camera by itself: they are late by different amounts, and from one's picture to
+/// another's somebody walking out would step back in.
 #[derive(Clone, Debug)]
 pub(super) struct Followed {
+    at: ShopTime,
     to: Point2,
     /// Lines it stood on there, each with the side it was last clearly on (inside or not), and where that was.
     astride: Vec<(usize, bool, Point2)>,
@@ -530,18 +532,20 @@ impl Floor {
             }
         }
         for (body, before, at) in look.moved {
-            self.follow(body, before, at, t);
+            self.follow(body, &people.camera, before, at, t);
         }
     }
 
-    /// Notices lines being crossed by a body on its way from `last` to `at`.
-    fn follow(&mut self, body: BodyId, last: Point2, at: Point2, t: ShopTime) {
+    /// Notices lines being crossed by a body that `camera` sees at `at`, and that was seen by any at `last` before.
+    fn follow(&mut self, body: BodyId, camera: &CameraId, last: Point2, at: Point2, t: ShopTime) {
         let shop = self.shop.clone();
         let gates = shop.layout.gates.values().map(|gate| (Some(&gate.id), &gate.line));
         let exits = shop.layout.exit_lines.iter().map(|line| (None, line));
-        // A body new to us is on the side where it was last known (journalled, or seen for the first time).
-        let new = || Followed { to: last, astride: Vec::new() };
-        let Followed { to: from, astride } = self.followed.remove(&body).unwrap_or_else(new);
+        // A body new to this camera is on the side where it was last known (seen elsewhere, journalled, just born).
+        let new = || Followed { at: t, to: last, astride: Vec::new() };
+        let key = (body, camera.clone());
+        let known = self.followed.remove(&key).filter(|followed| t.since(followed.at) <= SECOND_US);
+        let Followed { to: from, astride, .. } = known.unwrap_or_else(new);
         let mut still_astride = Vec::new();
         for (i, (gate, line)) in gates.chain(exits).enumerate() {
             let stood = astride.iter().find(|(line, ..)| *line == i);
@@ -574,7 +578,7 @@ impl Floor {
                 Direction::Out => {}
             }
         }
-        self.followed.insert(body, Followed { to: at, astride: still_astride });
+        self.followed.insert(key, Followed { at: t, to: at, astride: still_astride });
     }
 
     /// Notes that a track crossed a line; whether a beam had counted it already.
@@ -586,10 +590,12 @@ impl Floor {
         counted
     }
 
-    /// A body came in: on an opening it joins that visit, on none it is a visit without payer.
+    /// A body came in: on an opening it joins that visit, on none it is a visit without payer. Who has only just left has
+    /// turned round, or was taken for somebody else at the gate: unless they tapped, it was not opened for them.
     fn enter(&mut self, body: BodyId, gate: Option<&GateId>, t: ShopTime) {
         let policy_join = self.options.policy.join;
         let books = &self.books;
+        let turned = books.left_since(body, ShopTime(t.0 - RETURN_US)).map(|visit| (visit.id, visit.is_open()));
         let opening = gate.and_then(|gate| self.gates.get_mut(gate)).and_then(|state| {
             let valid = |o: &Opened| {
                 o.since <= ShopTime(t.0 + LATE_US)
@@ -598,15 +604,17 @@ impl Floor {
             };
             let room = |o: &Opened| policy_join == Join::Opening || o.admitted < o.group_size;
             let own = state.openings.iter().position(|o| valid(o) && o.body == Some(body));
-            let index = own.or_else(|| state.openings.iter().rposition(|o| valid(o) && room(o)))?;
+            let any = || state.openings.iter().rposition(|o| valid(o) && room(o)).filter(|_| turned.is_none());
+            let index = own.or_else(any)?;
             Some(&mut state.openings[index])
         });
-        let visit = match opening {
-            Some(opened) => {
+        let visit = match (opening, turned) {
+            (Some(opened), _) => {
                 opened.admitted += 1;
                 opened.visit
             }
-            None => {
+            (None, Some((visit, true))) => visit,
+            (None, _) => {
                 let visit = VisitId::begun_by(&self.shop.id, &format!("body/{body}/{}", t.0));
                 self.counters.count("visits.no_opening");
                 self.open_visit(visit, Opening::Tailgate, gate.cloned());
@@ -701,7 +709,7 @@ impl Floor {
             self.counters.count("bodies.joined");
             self.leave(gone);
             self.plan.merge(kept, gone);
-            self.followed.remove(&gone);
+            self.followed.retain(|(followed, _), _| *followed != gone);
         }
     }
 

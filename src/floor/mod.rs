@@ -62,7 +62,7 @@ pub struct Floor {
     asking: BTreeMap<crate::base::TapId, Asking>,
     crossings: Vec<Crossing>,
     passing: Vec<Passing>,
-    followed: BTreeMap<BodyId, Followed>,
+    followed: BTreeMap<(BodyId, CameraId), Followed>,
     /// Bodies that crossed out and may come back, by when they crossed.
     stepping_out: BTreeMap<BodyId, ShopTime>,
     desk: ShelfDesk,
@@ -298,7 +298,7 @@ impl Floor {
             .collect();
         for body in stale {
             self.plan.forget(body);
-            self.followed.remove(&body);
+            self.followed.retain(|(followed, _), _| *followed != body);
             self.stepping_out.remove(&body);
         }
     }

@@ -12,6 +12,7 @@ use carryout::events::*;
 use carryout::floor::{Books, Floor, FloorOptions};
 use carryout::fusion::NearestAttributor;
 use carryout::ledger::{Ledger, LedgerError};
+use carryout::shop::{Camera, Shop};
 use std::sync::Arc;
 use world::World;
 
@@ -45,6 +46,8 @@ pub struct Stage {
     /// Taps and passages the broker keeps until they are acknowledged.
     unacked: Vec<Observation>,
     pub restarts: u32,
+    /// The camera is the daemon's own and starts with it: it does not know anybody from before.
+    pub own_camera: bool,
 }
 
 /// A real ledger in a directory of its own.
@@ -61,7 +64,22 @@ impl Stage {
     }
 
     pub fn with(policy: PolicyOptions) -> Stage {
-        let shop = Arc::new(world::shop());
+        Stage::on(Arc::new(world::shop()), policy)
+    }
+
+    /// Gates with beams and a second camera on the same floor, `steps` tenths of a second late.
+    pub fn with_late_eyes(steps: usize) -> Stage {
+        let mut shop = world::shop();
+        let first = shop.layout.cameras.values().next().expect("a camera").clone();
+        let id = CameraId::new(world::LATE_EYES);
+        shop.layout.cameras.insert(id.clone(), Camera { id, ..first });
+        let mut stage = Stage::on(Arc::new(shop), PolicyOptions::default());
+        stage.world.beams = true;
+        stage.world.late_eyes = Some(steps);
+        stage
+    }
+
+    fn on(shop: Arc<Shop>, policy: PolicyOptions) -> Stage {
         let options = FloorOptions { policy: policy.clone(), ..FloorOptions::default() };
         let floor = Floor::new(shop.clone(), options, Books::new(shop.clone()), Counters::default());
         let mut stage = Stage {
@@ -81,6 +99,7 @@ impl Stage {
             down: 0,
             unacked: Vec::new(),
             restarts: 0,
+            own_camera: false,
         };
         stage.observe(Observation::Started { anchor_us: START.0 });
         stage.run_to(5.0);
@@ -114,6 +133,7 @@ impl Stage {
 
     fn start_again(&mut self) {
         self.restarts += 1;
+        self.world.camera_boot += u32::from(self.own_camera);
         let path = self.ledger_path();
         let ledger = Ledger::open(&path).expect("the ledger opens again");
         let entries: Vec<Entry> = ledger.entries_for_recovery().map(|row| row.expect("a good entry").1).collect();

@@ -73,6 +73,9 @@ pub fn shop() -> Shop {
     }
 }
 
+/// A camera that only shops with it have.
+pub const LATE_EYES: &str = "late-eyes";
+
 pub struct Human {
     pub at: Point2,
     goal: VecDeque<Point2>,
@@ -108,12 +111,17 @@ pub struct World {
     pub beams: bool,
     /// The camera works.
     pub eyes_open: bool,
+    /// A second camera that sees the same, so many steps late and stamped as if it were now: a stream from the network.
+    pub late_eyes: Option<usize>,
+    late_looks: VecDeque<People>,
     /// How far people walk in a step, metres.
     pub pace_m: f64,
     plates: BTreeMap<String, Plates>,
     taps: u32,
     passages: u32,
     people_seq: u64,
+    /// Starts of the camera: a new one numbers its tracks anew.
+    pub camera_boot: u32,
     step: u64,
 }
 
@@ -135,10 +143,13 @@ impl World {
             humans: BTreeMap::new(),
             beams: false,
             eyes_open: true,
+            late_eyes: None,
+            late_looks: VecDeque::new(),
             pace_m: 0.13, // 1.3 m/s
             taps: 0,
             passages: 0,
             people_seq: 0,
+            camera_boot: 1,
             step: 0,
         }
     }
@@ -211,7 +222,15 @@ impl World {
         self.step += 1;
         let mut said = self.walk();
         self.reach_out();
-        said.extend(self.look());
+        let look = self.look();
+        if let (Some(steps), Some(Observation::People(seen))) = (self.late_eyes, &look) {
+            self.late_looks.push_back(People { camera: CameraId::new(LATE_EYES), ..seen.clone() });
+            if self.late_looks.len() > steps {
+                let late = self.late_looks.pop_front().expect("not empty");
+                said.push(Observation::People(People { t_us: self.now.0, ..late }));
+            }
+        }
+        said.extend(look);
         if self.step.is_multiple_of(2) {
             said.extend(self.weigh());
         }
@@ -292,7 +311,13 @@ impl World {
         };
         let people = self.humans.iter().filter(|(_, human)| human.visible).map(person).collect();
         let camera = CameraId::new("eyes");
-        Some(Observation::People(People { camera, boot: "c".into(), seq: self.people_seq, t_us: now.0, people }))
+        Some(Observation::People(People {
+            camera,
+            boot: format!("c{}", self.camera_boot),
+            seq: self.people_seq,
+            t_us: now.0,
+            people,
+        }))
     }
 
     fn weigh(&mut self) -> Vec<Observation> {

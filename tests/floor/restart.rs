@@ -30,6 +30,18 @@ const BUSY: &str = "0 ann taps in
 
 #[test]
 fn a_stop_at_any_write_changes_nothing() {
+    stop_at_writes(false);
+}
+
+/// Where people pass each other at that very moment, who is who is then a guess: a human looks, and nobody is charged
+/// anything else than in the calm run.
+#[test]
+fn a_stop_with_a_camera_of_our_own_charges_nobody_wrongly() {
+    stop_at_writes(true);
+}
+
+/// Every write in turn takes a minute or two: CARRYOUT_STOP_EVERY=1. The short form takes every 17th.
+fn stop_at_writes(own_camera: bool) {
     let mut calm = Stage::new().on_disk();
     calm.play(BUSY);
     let wanted = calm.outcomes();
@@ -42,12 +54,12 @@ fn a_stop_at_any_write_changes_nothing() {
             "charged; 1 cola: 2.50; captured 2.50",
         ]
     );
-    // Every write in turn takes a minute or two: CARRYOUT_STOP_EVERY=1. The short form takes every 17th.
     let every: usize = std::env::var("CARRYOUT_STOP_EVERY").ok().and_then(|n| n.parse().ok()).unwrap_or(17);
     let mut stops = 0;
     let mut different = Vec::new();
     for n in (1..).step_by(every) {
         let mut stage = Stage::new().on_disk();
+        stage.own_camera = own_camera;
         stage.stop_at_write(n);
         stage.play(BUSY);
         if stage.restarts == 0 {
@@ -56,12 +68,11 @@ fn a_stop_at_any_write_changes_nothing() {
         stops += 1;
         let got = stage.outcomes();
         if got != wanted {
-            // Where people pass each other in the gate at that very moment, who is who is a guess: then, and only then,
-            // a human looks. Nobody is ever charged anything else than in the calm run.
             let charged_as_wanted = |visit: &String| wanted.contains(visit) || !visit.contains("captured");
             let settled = !got.iter().any(|visit| visit.starts_with("open"));
             let looked_at = got.iter().any(|visit| visit.starts_with("review"));
-            assert!(got.iter().all(charged_as_wanted) && settled && looked_at, "stop at write {n}: {got:?}");
+            let excused = own_camera && got.iter().all(charged_as_wanted) && settled && looked_at;
+            assert!(excused, "stop at write {n}: {got:?}");
             different.push(format!("stop at write {n}: {got:?}"));
         }
         drop(stage.floor.snapshot());

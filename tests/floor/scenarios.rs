@@ -412,6 +412,36 @@ fn staff_bind_contest_and_refund() {
 }
 
 #[test]
+fn who_comes_as_another_leaves_gets_their_own_visit() {
+    for late in [2, 3, 4] {
+        for tap in 100..130 {
+            let tap_s = f64::from(tap) / 10.0;
+            let mut stage = Stage::with_late_eyes(late);
+            stage.play(&format!(
+                "0 ann taps in
+                 1 ann enters
+                 4 ann takes cola
+                 9 ann leaves
+                 {tap_s} bob taps in
+                 {} bob enters
+                 18 bob takes gum
+                 23 bob leaves
+                 35 all waits",
+                tap_s + 0.6
+            ));
+            let wanted = ["charged; 1 cola: 2.50; captured 2.50", "charged; 1 gum: 0.90; captured 0.90"];
+            assert_eq!(stage.outcomes(), wanted, "a camera {late} steps late, a tap at {tap_s} s");
+            let bodies = stage.floor.books().visits.values().map(|visit| visit.bodies.len());
+            assert_eq!(
+                bodies.max(),
+                Some(1),
+                "a camera {late} steps late, a tap at {tap_s} s: one is in the other's visit"
+            );
+        }
+    }
+}
+
+#[test]
 fn what_upstream_refuses_to_give_back_comes_before_a_human() {
     let mut stage = Stage::new();
     stage.play(

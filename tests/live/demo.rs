@@ -1,4 +1,4 @@
-//! `./dev demo` with everything in it, cameras included.
+//! `./dev demo` as people start it, for a quarter of a minute.
 
 use crate::simulator::broker;
 use std::process::{Command, Stdio};

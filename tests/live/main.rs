@@ -12,7 +12,6 @@ mod world;
 mod shop;
 
 mod bad_input;
-#[cfg(feature = "cameras")]
 mod demo;
 mod kill;
 mod page;
