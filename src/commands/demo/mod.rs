@@ -46,7 +46,7 @@ pub struct DemoArgs {
     /// Port of the page; the system chooses one if not given
     #[arg(long)]
     pub port: Option<u16>,
-    /// Keep config, ledger and logs in this directory
+    /// Keep config, ledger, logs and a recording for `carryout replay` in this new directory
     #[arg(long, value_name = "DIR")]
     pub keep: Option<PathBuf>,
 }

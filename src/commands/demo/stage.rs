@@ -34,6 +34,7 @@ pub struct Stage {
     cameras: Vec<crate::sim::eyes::SimCamera>,
     daemon: Option<Daemon>,
     home: Household,
+    record: bool,
     // Last: it is removed when everything that writes into it is gone.
     _dir: PrivateDir,
 }
@@ -69,6 +70,7 @@ impl Stage {
             cameras: Vec::new(),
             daemon: None,
             home,
+            record: args.keep.is_some(),
             _dir: dir,
         })
     }
@@ -106,7 +108,9 @@ impl Stage {
         let wrote = |err: io::Error| format!("writing into {}: {err}", self.home.dir.display());
         self.home.furnish(&self.shop, "`carryout demo`").map_err(wrote)?;
         let program = std::env::current_exe().map_err(|err| format!("finding this executable: {err}"))?;
-        let daemon = Daemon::start(Command::new(program), &self.home, &[]);
+        let recording = self.home.dir.join("recording").display().to_string();
+        let more = ["--record", recording.as_str()];
+        let daemon = Daemon::start(Command::new(program), &self.home, if self.record { &more } else { &[] });
         self.daemon = Some(daemon.map_err(|err| format!("starting the daemon: {err}"))?);
         Ok(())
     }
