@@ -330,6 +330,11 @@ impl Floor {
             near = self.unseen_near(&places, step.begin);
         }
         near.sort_by(|a, b| a.1.total_cmp(&b.1).then(a.0.cmp(&b.0)));
+        // Staff put on shelves what nobody saw them take. Who stands further off and happens to hold something did not.
+        let is_staff = |body: BodyId| self.books.open_visit_of(body).is_some_and(Visit::is_staff);
+        if step.delta_g > 0.0 && near.first().is_some_and(|(body, _)| is_staff(*body)) {
+            near.truncate(1);
+        }
         let holds = |body: BodyId| self.books.visit_of(body).map(Visit::held).unwrap_or_default();
         let actor = |(body, distance_m): (BodyId, f64)| Actor { body, distance_m, holds: holds(body) };
         Interaction {

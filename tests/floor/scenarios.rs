@@ -442,6 +442,23 @@ fn who_comes_as_another_leaves_gets_their_own_visit() {
 }
 
 #[test]
+fn a_restock_beside_a_shopper_takes_nothing_out_of_their_cart() {
+    let mut stage = Stage::new();
+    stage.play(
+        "0 sam taps in tok_staff
+         1 sam enters
+         2 ann taps in
+         3 ann enters
+         6 ann takes cola
+         10 ann goes 3.9 2.6
+         13 sam puts cola
+         19 ann leaves
+         30 all waits",
+    );
+    assert_eq!(stage.outcome("ann"), "charged; 1 cola: 2.50; captured 2.50");
+}
+
+#[test]
 fn what_upstream_refuses_to_give_back_comes_before_a_human() {
     let mut stage = Stage::new();
     stage.play(
