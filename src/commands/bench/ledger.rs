@@ -10,7 +10,8 @@ pub const PROMISES: [Promise; 2] = [
 
 /// On the disk of the temporary directory: `TMPDIR` chooses another.
 pub fn measure(long: bool, notes: &mut Vec<String>) -> Result<Vec<Figure>, String> {
-    let transactions = if long { 4_000 } else { 400 };
+    // A round has several of the moments when the log is folded in.
+    let transactions = if long { 8_000 } else { 2_000 };
     let dir = std::env::temp_dir();
     notes.push(format!(
         "{ROUNDS} rounds of {transactions} closings of a visit with three lines, in {} (TMPDIR chooses)",
@@ -18,6 +19,8 @@ pub fn measure(long: bool, notes: &mut Vec<String>) -> Result<Vec<Figure>, Strin
     ));
     let mut rounds = bench::rounds(&dir, ROUNDS, transactions)
         .map_err(|error| format!("measuring the ledger in {}: {error}", dir.display()))?;
+    let each: Vec<String> = rounds.ratios.iter().map(|ratio| format!("{ratio:.3}")).collect();
+    notes.push(format!("ratio of each round: {}", each.join(", ")));
     let [ratio, rate] = &PROMISES;
     Ok(vec![
         ratio.measured(median_if_steady(&mut rounds.ratios), ROUNDS),
