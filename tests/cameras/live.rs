@@ -122,6 +122,7 @@ const SECOND: Duration = Duration::from_secs(1);
 
 #[test]
 fn camera_sees_three_people_walk_and_keeps_them_apart() {
+    let _machine = crate::alone();
     let began = Instant::now();
     let path = move |body: usize, t: f64| match body {
         0 => Point2::new(1.0 + 0.5 * t, 1.0),
@@ -187,6 +188,7 @@ fn camera_sees_three_people_walk_and_keeps_them_apart() {
 
 #[test]
 fn camera_says_who_stands_still_and_that_nobody_is_there() {
+    let _machine = crate::shared();
     let bodies: Arc<Mutex<Vec<Point2>>> = Arc::new(Mutex::new(vec![Point2::new(3.0, 2.0)]));
     let here = bodies.clone();
     let sim =
@@ -237,6 +239,7 @@ fn camera_says_who_stands_still_and_that_nobody_is_there() {
 
 #[test]
 fn camera_that_dies_or_freezes_comes_back_by_itself() {
+    let _machine = crate::shared();
     let one = || vec![Point2::new(4.0, 3.0)];
     let sim = SimCamera::start(&ceiling(CameraKind::People), &[], one, 0).unwrap();
     let (camera, port) = (rtsp(&sim), sim.port());
@@ -274,6 +277,7 @@ fn camera_that_dies_or_freezes_comes_back_by_itself() {
 
 #[test]
 fn camera_that_is_not_there_is_dead_with_a_reason() {
+    let _machine = crate::shared();
     let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     for (kind, says) in [
         (CameraKind::Rtsp { url: format!("rtsp://user:secret@127.0.0.1:{nobody}/x") }, ""),
@@ -293,6 +297,7 @@ fn camera_that_is_not_there_is_dead_with_a_reason() {
 
 #[test]
 fn camera_shop_does_not_start_with_a_model_that_is_not_there() {
+    let _machine = crate::shared();
     let (_, looks) = mpsc::channel(1);
     let (floor, _floor) = mpsc::channel(1);
     let missing = VisionOptions { model: "/nowhere/disc.toml".into(), ..options() };

@@ -177,6 +177,7 @@ fn report(figure: &str, sum: &Agreement) -> f64 {
 
 #[test]
 fn camera_yolox_finds_the_walkers_box_for_box() {
+    let _machine = crate::alone();
     let Some(data) = field_data() else { return };
     let sum = hold_against(&data, YOLOX, "walkers_det_yolox_nano.txt");
     assert_eq!(sum.frames, 795, "every frame of the file is read");
@@ -186,6 +187,7 @@ fn camera_yolox_finds_the_walkers_box_for_box() {
 
 #[test]
 fn camera_nanodet_finds_the_walkers_box_for_box() {
+    let _machine = crate::alone();
     let Some(data) = field_data() else { return };
     let sum = hold_against(&data, NANODET, "walkers_det_nanodet320.txt");
     let share = report("vision.walkers.boxes (nanodet)", &sum);
@@ -195,6 +197,7 @@ fn camera_nanodet_finds_the_walkers_box_for_box() {
 /// The film at the speed it was recorded, through the whole path with a real detector: frames lost to a busy detector.
 #[test]
 fn camera_loses_no_frame_of_the_walkers() {
+    let _machine = crate::alone();
     let Some(data) = field_data() else { return };
     let dir = tempfile::tempdir().unwrap();
     let camera = Camera {
