@@ -622,6 +622,8 @@ impl Floor {
             }
         };
         self.emit(Some(visit), Fact::Joined { body }, None);
+        // At once: whoever comes in just before a crash is otherwise taken for the next one in the door.
+        self.note_whereabouts_of(visit);
     }
 
     pub(super) fn leave(&mut self, body: BodyId) {

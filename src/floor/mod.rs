@@ -265,21 +265,21 @@ impl Floor {
     }
 
     fn note_whereabouts(&mut self) {
-        let mut rows = Vec::new();
-        for visit in self.books.open_visits() {
-            let at = |body: BodyId| {
-                let body = self.plan.body(body)?;
-                let tracks = body.fresh_tracks(self.now).cloned().collect();
-                Some(Position { body: body.id, floor: round_cm(body.last().floor), tracks })
-            };
-            let positions: Vec<Position> = visit.inside().filter_map(at).collect();
-            let known = |p: &Position| visit.bodies[&p.body].last_at.as_ref().is_some_and(|(_, at)| at == p);
-            if !positions.is_empty() && !positions.iter().all(known) {
-                rows.push((visit.id, positions));
-            }
-        }
-        for (visit, positions) in rows {
-            self.emit(Some(visit), Fact::Whereabouts, Some(Subject::Whereabouts(positions)));
+        let open: Vec<VisitId> = self.books.open_visits().map(|visit| visit.id).collect();
+        open.into_iter().for_each(|visit| self.note_whereabouts_of(visit));
+    }
+
+    fn note_whereabouts_of(&mut self, id: VisitId) {
+        let visit = &self.books.visits[&id];
+        let at = |body: BodyId| {
+            let body = self.plan.body(body)?;
+            let tracks = body.fresh_tracks(self.now).cloned().collect();
+            Some(Position { body: body.id, floor: round_cm(body.last().floor), tracks })
+        };
+        let positions: Vec<Position> = visit.inside().filter_map(at).collect();
+        let known = |p: &Position| visit.bodies[&p.body].last_at.as_ref().is_some_and(|(_, at)| at == p);
+        if !positions.is_empty() && !positions.iter().all(known) {
+            self.emit(Some(id), Fact::Whereabouts, Some(Subject::Whereabouts(positions)));
         }
     }
 

@@ -126,6 +126,31 @@ fn a_tap_that_waited_for_us_opens_for_who_still_waits() {
     }
 }
 
+/// Killed a moment after ann came in; when the daemon is back, bob stands in the door.
+#[test]
+fn who_has_just_come_in_is_not_taken_for_who_comes_next() {
+    for step in 0..9 {
+        let killed_s = 1.7 + f64::from(step) / 10.0;
+        let mut stage = Stage::new().on_disk();
+        stage.play("0 ann taps in\n 1 ann enters");
+        stage.run_to(5.0 + killed_s);
+        stage.kill(8);
+        stage.play(&format!(
+            "{} bob taps in
+             {} bob enters
+             12 bob takes cola
+             18 ann leaves
+             24 bob leaves
+             40 all waits",
+            killed_s + 0.2,
+            killed_s + 1.5
+        ));
+        let [ann, bob] = ["ann", "bob"].map(|who| stage.outcome(who));
+        let wanted = ("empty", "charged; 1 cola: 2.50; captured 2.50");
+        assert_eq!((ann.as_str(), bob.as_str()), wanted, "killed at {killed_s:.1} s");
+    }
+}
+
 /// Three inside when the daemon is killed; ann takes a cola while it is down, bob a bread after it is back, kim nothing.
 #[test]
 fn killed_with_three_shoppers_inside() {
