@@ -15,6 +15,13 @@ pub enum ReceiptStatus {
     Adjusted,
 }
 
+impl ReceiptStatus {
+    /// A human has to decide.
+    pub fn waits(self) -> bool {
+        matches!(self, ReceiptStatus::BeingChecked | ReceiptStatus::Contested)
+    }
+}
+
 /// The cart plus what makes it a document. `number` is gap-free per shop.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Receipt {

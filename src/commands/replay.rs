@@ -20,7 +20,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 /// File names within a recording.
-pub const OBSERVATIONS: &str = "observations.cbor";
+pub use crate::sim::record::OBSERVATIONS;
 pub const ENTRIES: &str = "entries.jsonl";
 pub const BEFORE: &str = "before.cbor";
 pub const RECORDING: &str = "recording.json";
@@ -31,7 +31,6 @@ pub const RECORDING: &str = "recording.json";
 pub struct Beginning {
     pub policy: PolicyOptions,
     pub steps: StepOptions,
-    #[serde(default)]
     pub device_clocks: DeviceClocks,
     /// Last entry of the ledger: bodies and interactions are numbered above it.
     pub last_seq: u64,
@@ -41,11 +40,10 @@ pub struct Beginning {
 impl Default for Beginning {
     /// A new shop with everything as it comes.
     fn default() -> Beginning {
-        let device_clocks = DeviceClocks::default();
         Beginning {
             policy: PolicyOptions::default(),
             steps: StepOptions::default(),
-            device_clocks,
+            device_clocks: DeviceClocks::default(),
             last_seq: 0,
             next_receipt: 1,
         }

@@ -9,7 +9,7 @@ use crate::base::{
     TapId, VisitId,
 };
 use crate::carts::pricing::{Units, line, totals};
-use crate::carts::{Cart, CartState, Charge, ChargeState, Line, Payer, Receipt, ReceiptStatus, Refund, RefundState};
+use crate::carts::{Cart, CartState, Charge, ChargeState, Line, Payer, Receipt, Refund, RefundState};
 use crate::events::{
     Claim, Credential, Direction, Entry, Fact, Held, Hold, InteractionId, InteractionKind, Opening, Outcome, Position,
     Reason, Subject,
@@ -477,10 +477,7 @@ impl Books {
         let old = ShopTime(now.0 - REMEMBER_US);
         self.taps.retain(|_, tap| tap.at > old);
         self.passages.retain(|_, at| *at > old);
-        let decided = |visit: &Visit| {
-            let waits = |status| matches!(status, ReceiptStatus::BeingChecked | ReceiptStatus::Contested);
-            !visit.receipt.as_ref().is_some_and(|receipt| waits(receipt.status))
-        };
+        let decided = |visit: &Visit| visit.receipt.as_ref().is_none_or(|receipt| !receipt.status.waits());
         let settled = |visit: &Visit| {
             decided(visit)
                 && visit.charges.iter().all(|(_, state)| *state == ChargeState::Captured)

@@ -1,18 +1,13 @@
-//! People in and out: taps, decisions, openings, passages, crossings of lines.
+//! People in and out: openings, passages, crossings of lines.
 //!
-//! A tap asks upstream (400 ms, then the offline rule) and opens its gate once the answer is durable. Whoever passes on
-//! an opening shops on that visit; whoever passes on none is a visit without payer. A passage and a track crossing the
-//! line within 1.5 s of each other are one person.
+//! A tap opens its gate (`taps`). Whoever passes on an opening shops on that visit; whoever passes on none is a visit
+//! without payer. A passage and a track crossing the line within 1.5 s of each other are one person.
 
 use super::{CameraState, Device, Floor};
-use crate::base::limits::{AUTHORISE_BUDGET_MS, TAP_EXPIRES_MS};
 use crate::base::time::{MS_US, SECOND_US};
-use crate::base::{BodyId, CameraId, Cents, GateId, Point2, ShopTime, TapId, VisitId};
+use crate::base::{BodyId, CameraId, GateId, Point2, ShopTime, VisitId};
 use crate::carts::policy::Join;
-use crate::events::{
-    Answer, Authorised, Credential, Decision, Direction, Effect, Fact, Hold, Opening, Outgoing, Passage, People,
-    Reason, Subject, Tap,
-};
+use crate::events::{Direction, Fact, Opening, Passage, People, Reason};
 
 /// Nobody further from the reader than this made the tap, metres.
 const READER_M: f64 = 1.5;
@@ -30,16 +25,6 @@ const CLEAR_M: f64 = 0.15;
 const LATE_US: i64 = 500 * MS_US;
 /// A body that appears in the middle of the shop is a visit of its own after this long.
 const STRAY_US: i64 = 3 * SECOND_US;
-
-/// A tap upstream has been asked about.
-#[derive(Clone, Debug)]
-pub(super) struct Asking {
-    since: ShopTime,
-    /// Nearest the reader when it was tapped.
-    body: Option<BodyId>,
-    /// Taps of the same token meanwhile: they get this tap's answer.
-    followers: Vec<TapId>,
-}
 
 #[derive(Clone, Debug, Default)]
 pub(super) struct GateState {
@@ -95,295 +80,7 @@ impl Crossing {
 }
 
 impl Floor {
-    pub(super) fn tap(&mut self, tap: Tap) {
-        let id = tap.tap_id.clone();
-        if !self.gates.contains_key(&tap.gate) {
-            return self.counters.refuse("tap.unknown_gate", format!("tap at gate {}: not in shop.toml", tap.gate));
-        }
-        let at = self.event_time(Device::Gate(tap.gate.clone()), tap.t_us);
-        if let Some(known) = self.books.taps.get(&id) {
-            match known.decided {
-                Some(decided) => self.answer(&tap.gate, &id, decided.open, decided.reason, known.visit),
-                None if self.asking.contains_key(&id) => {}
-                // Asked before a restart, too long ago: the next tick says so and gives back what upstream may hold.
-                None if self.now.since(known.at) > TAP_EXPIRES_MS * MS_US => {}
-                None => {
-                    let amount = known.amount;
-                    self.ask(&tap, amount, None);
-                }
-            }
-            return;
-        }
-        let Some(at) = at else { return self.answer(&tap.gate, &id, false, Reason::Malformed, None) };
-        if self.now.since(at) > TAP_EXPIRES_MS * MS_US {
-            return self.answer(&tap.gate, &id, false, Reason::Expired, None);
-        }
-        match tap.direction {
-            Direction::In => self.tap_in(tap),
-            Direction::Out => self.tap_out(tap),
-        }
-    }
-
-    fn tap_in(&mut self, tap: Tap) {
-        let body = self.nearest_to_reader(&tap.gate, |floor, body| {
-            floor.books.open_visit_of(body).is_none_or(|visit| visit.payer.is_none() && !visit.is_staff())
-        });
-        if !self.open {
-            return self.answer(&tap.gate, &tap.tap_id, false, Reason::ShopClosed, None);
-        }
-        if let Some(visit) = self.books.open_visit_paid_by(&tap.credential.token).map(|visit| visit.id) {
-            self.record(&tap, Some(visit), true, Reason::Ok);
-            return self.open_gate(&tap.gate, visit, body, tap.group_size);
-        }
-        let same = |known: &TapId, floor: &Floor| {
-            let credential = floor.books.taps.get(known).and_then(|record| record.credential.as_ref());
-            credential.is_some_and(|credential| credential.token == tap.credential.token)
-        };
-        let leader = self.asking.keys().find(|known| same(known, self)).cloned();
-        self.emit_asked(&tap, None, self.options.policy.hold_amount);
-        match leader.and_then(|leader| self.asking.get_mut(&leader)) {
-            Some(asking) => asking.followers.push(tap.tap_id),
-            None => self.ask(&tap, self.options.policy.hold_amount, body),
-        }
-    }
-
-    /// A tap at the exit binds a payer to the nearest body's visit, or confirms it. Nobody is ever locked in: who owes
-    /// nothing is let out.
-    fn tap_out(&mut self, tap: Tap) {
-        let nearest = self.nearest_to_reader(&tap.gate, |floor, body| floor.books.open_visit_of(body).is_some());
-        let visit = nearest.and_then(|body| self.books.open_visit_of(body)).or_else(|| {
-            // Nobody in view at the reader: the one visit that still needs a payer, if there is just one.
-            let mut unpaid = self.books.open_visits().filter(|v| v.payer.is_none() && !v.is_staff());
-            let only = unpaid.next();
-            if unpaid.next().is_some() { None } else { only }
-        });
-        let Some(visit) = visit else {
-            return self.record(&tap, None, true, Reason::Ok);
-        };
-        let (id, payer, staff) = (visit.id, visit.payer.clone(), visit.is_staff());
-        let owed = self.books.cart(visit, &self.desk.drafts_of(visit), self.now).total;
-        if payer.is_some() || staff {
-            return self.record(&tap, Some(id), true, Reason::Ok);
-        }
-        if owed == Cents::ZERO {
-            self.record(&tap, Some(id), true, Reason::Ok);
-            return self.emit(
-                Some(id),
-                Fact::PayerBound { tap_id: Some(tap.tap_id), hold: None, offline: false },
-                Some(Subject::Credential(tap.credential)),
-            );
-        }
-        self.emit_asked(&tap, Some(id), owed);
-        self.ask(&tap, owed, None);
-    }
-
-    fn emit_asked(&mut self, tap: &Tap, visit: Option<VisitId>, amount: Cents) {
-        // Staff are let in on upstream's word alone: nothing is held.
-        let amount = if tap.credential.kind == "staff" { Cents::ZERO } else { amount };
-        let (tap_id, gate) = (tap.tap_id.clone(), tap.gate.clone());
-        let fact = Fact::Asked { tap_id, gate, direction: tap.direction, group_size: tap.group_size, amount };
-        self.emit(visit, fact, Some(Subject::Credential(tap.credential.clone())));
-    }
-
-    fn ask(&mut self, tap: &Tap, amount: Cents, body: Option<BodyId>) {
-        let amount = if tap.credential.kind == "staff" { Cents::ZERO } else { amount };
-        self.asking.insert(tap.tap_id.clone(), Asking { since: self.now, body, followers: Vec::new() });
-        let credential = tap.credential.clone();
-        self.fx.then.push(Effect::Authorise { tap_id: tap.tap_id.clone(), credential, amount });
-    }
-
-    pub(super) fn authorised(&mut self, authorised: Authorised) {
-        let tap_id = authorised.tap_id;
-        match authorised.answer {
-            Answer::Unreachable => self.offline_since = self.offline_since.or(Some(self.now)),
-            _ => self.offline_since = None,
-        }
-        let Some(record) = self.books.taps.get(&tap_id).cloned() else {
-            if let Answer::Held { authorization_id, .. } = authorised.answer {
-                self.fx.outbox.push(Outgoing::Release { authorization_or_tap: authorization_id, visit: None });
-            }
-            return;
-        };
-        match (authorised.answer, record.decided) {
-            (Answer::Held { authorization_id, amount, expires_us }, None) => {
-                self.decide(&tap_id, Ok(Some(Hold { authorization_id, amount, expires_us })), false);
-            }
-            (Answer::Declined { reason }, None) => self.decide(&tap_id, Err(reason_of(&reason)), false),
-            (Answer::Unreachable, None) => self.decide_offline(&tap_id),
-            (Answer::Held { authorization_id, amount, expires_us }, Some(decided)) => {
-                let known = record.hold.as_ref().is_some_and(|hold| hold.authorization_id == authorization_id);
-                let visit = record.visit.and_then(|id| self.books.visits.get(&id));
-                let wanted = visit.is_some_and(|v| {
-                    v.is_open() && v.hold.is_none() && v.payer_tap.as_ref() == Some(&tap_id) && amount > Cents::ZERO
-                });
-                if known {
-                    // The same answer twice.
-                } else if decided.open && decided.offline && wanted {
-                    let hold = Hold { authorization_id, amount, expires_us };
-                    self.emit(record.visit, Fact::HoldAdopted { tap_id, hold }, None);
-                } else {
-                    self.release(record.visit, tap_id, authorization_id, "answered too late");
-                }
-            }
-            (_, Some(_)) => {}
-        }
-    }
-
-    /// Gives a hold back; upstream hears of it by the outbox.
-    pub(super) fn release(&mut self, visit: Option<VisitId>, tap_id: TapId, authorization_or_tap: String, why: &str) {
-        self.emit(visit, Fact::HoldReleased { tap_id, why: why.into() }, None);
-        self.fx.outbox.push(Outgoing::Release { authorization_or_tap, visit });
-    }
-
-    /// Upstream gave no answer in time: let in who owes little enough.
-    fn decide_offline(&mut self, tap_id: &TapId) {
-        let since = *self.offline_since.get_or_insert(self.now);
-        let record = &self.books.taps[tap_id];
-        let Some(credential) = record.credential.clone() else { return };
-        let policy = &self.options.policy;
-        let exposure = |token: Option<&str>| -> Cents {
-            let of = |visit: &&super::Visit| {
-                token.is_none_or(|token| visit.payer.as_ref().is_some_and(|payer| payer.token == token))
-            };
-            let owes = |visit: &super::Visit| {
-                let cart = if visit.is_open() { self.books.cart(visit, &[], self.now).total } else { Cents::ZERO };
-                let offline_hold = if visit.is_open() && visit.offline { policy.hold_amount } else { Cents::ZERO };
-                visit.exposure(cart).max(offline_hold)
-            };
-            self.books.visits.values().filter(of).map(owes).sum()
-        };
-        let amount = record.amount;
-        let refused = if credential.kind == "staff" {
-            let approved = |tap: &super::books::TapRecord| {
-                tap.decided.is_some_and(|d| d.open)
-                    && tap.credential.as_ref().is_some_and(|c| c.token == credential.token)
-            };
-            !self.books.taps.values().any(approved)
-        } else {
-            self.now.since(since) > policy.offline_max_h * 3600 * SECOND_US
-                || exposure(Some(&credential.token)) + amount > policy.offline_credential_cap
-                || exposure(None) + amount > policy.offline_shop_cap
-        };
-        let outcome = if refused { Err(Reason::OfflineLimit) } else { Ok(None) };
-        self.decide(tap_id, outcome, true);
-    }
-
-    /// Decides an asked tap and everybody who waited for the same answer.
-    fn decide(&mut self, tap_id: &TapId, outcome: Result<Option<Hold>, Reason>, offline: bool) {
-        let asking = self.asking.remove(tap_id);
-        let record = self.books.taps[tap_id].clone();
-        let Some(credential) = record.credential.clone() else { return };
-        let body = asking.as_ref().and_then(|asking| asking.body);
-        let (open, reason) = match &outcome {
-            Ok(_) => (true, Reason::Ok),
-            Err(reason) => (false, *reason),
-        };
-        let hold = outcome.ok().flatten();
-        let decided = |hold: Option<Hold>, valid_ms| Fact::Decided {
-            tap_id: tap_id.clone(),
-            gate: record.gate.clone(),
-            direction: record.direction,
-            open,
-            reason,
-            valid_ms,
-            hold,
-            offline,
-            group_size: record.group_size,
-        };
-        let valid_ms = self.options.policy.valid_ms;
-        if !open {
-            self.emit(record.visit, decided(None, 0), None);
-            self.answer(&record.gate, tap_id, false, reason, None);
-        } else if let Some(visit) = self.books.open_visit_paid_by(&credential.token).map(|visit| visit.id) {
-            // The same card opened a visit meanwhile: one hold is enough.
-            self.emit(Some(visit), decided(None, valid_ms), None);
-            if let Some(hold) = hold.filter(|hold| hold.amount > Cents::ZERO) {
-                self.release(None, tap_id.clone(), hold.authorization_id, "the same card is already in");
-            }
-            self.answer(&record.gate, tap_id, true, reason, Some(visit));
-            self.open_gate(&record.gate, visit, body, record.group_size);
-        } else {
-            self.decide_open(tap_id, &record, credential, hold, offline, body, decided);
-        }
-        for follower in asking.into_iter().flat_map(|asking| asking.followers) {
-            self.decide(&follower, if open { Ok(None) } else { Err(reason) }, offline);
-        }
-    }
-
-    #[allow(clippy::too_many_arguments)]
-    fn decide_open(
-        &mut self,
-        tap_id: &TapId,
-        record: &super::books::TapRecord,
-        credential: Credential,
-        hold: Option<Hold>,
-        offline: bool,
-        body: Option<BodyId>,
-        decided: impl Fn(Option<Hold>, i64) -> Fact,
-    ) {
-        let staff = credential.kind == "staff";
-        let hold = hold.filter(|hold| hold.amount > Cents::ZERO);
-        // Out: the visit the tap was about. In: the visit of a body that came in without a tap, or a new one.
-        let unpaid = body.and_then(|body| self.books.open_visit_of(body)).filter(|visit| visit.payer.is_none());
-        let known = record.visit.or(unpaid.map(|visit| visit.id)).filter(|_| !staff);
-        let known = known.filter(|id| self.books.visits.get(id).is_some_and(|visit| visit.is_open()));
-        let visit = known.unwrap_or_else(|| VisitId::begun_by(&self.shop.id, tap_id.as_str()));
-        if record.direction == Direction::Out && known.is_none() {
-            // The visit closed while upstream was thinking: the tap has nothing to pay for.
-            self.emit(record.visit, decided(None, self.options.policy.valid_ms), None);
-            if let Some(hold) = hold {
-                self.release(record.visit, tap_id.clone(), hold.authorization_id, "the visit had closed");
-            }
-            return self.answer(&record.gate, tap_id, true, Reason::Ok, record.visit);
-        }
-        self.emit(Some(visit), decided(hold.clone(), self.options.policy.valid_ms), None);
-        if known.is_none() {
-            let by = if staff { Opening::Staff } else { Opening::Tap };
-            self.open_visit(visit, by, Some(record.gate.clone()));
-        }
-        let subject = Subject::Credential(credential);
-        self.emit(Some(visit), Fact::PayerBound { tap_id: Some(tap_id.clone()), hold, offline }, Some(subject));
-        self.answer(&record.gate, tap_id, true, Reason::Ok, Some(visit));
-        if record.direction == Direction::In {
-            self.open_gate(&record.gate, visit, body, record.group_size);
-        }
-        self.publish_cart(visit, true);
-    }
-
-    pub(super) fn open_visit(&mut self, visit: VisitId, by: Opening, gate: Option<GateId>) {
-        self.emit(Some(visit), Fact::VisitOpened { by, gate }, None);
-        let data = serde_json::to_value(self.books.cart(&self.books.visits[&visit], &[], self.now));
-        self.tell("visit.started", visit.to_string(), 0, data.expect("a cart is JSON"));
-    }
-
-    /// A decision that needs no authorisation, journalled at once.
-    fn record(&mut self, tap: &Tap, visit: Option<VisitId>, open: bool, reason: Reason) {
-        let fact = Fact::Decided {
-            tap_id: tap.tap_id.clone(),
-            gate: tap.gate.clone(),
-            direction: tap.direction,
-            open,
-            reason,
-            valid_ms: self.options.policy.valid_ms,
-            hold: None,
-            offline: false,
-            group_size: tap.group_size,
-        };
-        self.emit(visit, fact, Some(Subject::Credential(tap.credential.clone())));
-        self.answer(&tap.gate, &tap.tap_id, open, reason, visit);
-    }
-
-    fn answer(&mut self, gate: &GateId, tap_id: &TapId, open: bool, reason: Reason, visit_id: Option<VisitId>) {
-        let valid_ms = if open { self.options.policy.valid_ms } else { 0 };
-        let decision = Decision { tap_id: tap_id.clone(), open, valid_ms, reason, visit_id, t_us: self.now };
-        if let Some(state) = self.gates.get_mut(gate) {
-            state.last = Some((self.now, reason));
-        }
-        self.counters.count(if open { "gate.opened" } else { "gate.refused" });
-        self.fx.then.push(Effect::Decide { gate: gate.clone(), decision });
-    }
-
-    fn open_gate(&mut self, gate: &GateId, visit: VisitId, body: Option<BodyId>, group_size: u32) {
+    pub(super) fn open_gate(&mut self, gate: &GateId, visit: VisitId, body: Option<BodyId>, group_size: u32) {
         let (since, until) = (self.now, self.now.plus_ms(self.options.policy.valid_ms));
         if let Some(state) = self.gates.get_mut(gate) {
             state.openings.push(Opened { visit, since, until, body, admitted: 0, group_size: group_size.max(1) });
@@ -399,21 +96,6 @@ impl Floor {
         let openings: Vec<_> = self.books.taps.values().filter_map(valid).collect();
         for (gate, visit, group_size) in openings {
             self.open_gate(&gate, visit, None, group_size);
-        }
-    }
-
-    /// After a restart: taps that were being authorised and whose person still waits are asked again (same key, so
-    /// upstream holds nothing twice).
-    pub(super) fn ask_again(&mut self) {
-        let waiting = |(id, tap): (&TapId, &super::books::TapRecord)| {
-            let fresh = tap.decided.is_none() && self.now.since(tap.at) <= TAP_EXPIRES_MS * MS_US;
-            Some((id.clone(), tap.gate.clone(), tap.credential.clone().filter(|_| fresh)?, tap.amount))
-        };
-        let taps: Vec<_> = self.books.taps.iter().filter_map(waiting).collect();
-        for (tap_id, gate, credential, amount) in taps {
-            let body = self.nearest_to_reader(&gate, |floor, body| floor.books.open_visit_of(body).is_none());
-            self.asking.insert(tap_id.clone(), Asking { since: self.now, body, followers: Vec::new() });
-            self.fx.then.push(Effect::Authorise { tap_id, credential, amount });
         }
     }
 
@@ -543,8 +225,8 @@ impl Floor {
         let exits = shop.layout.exit_lines.iter().map(|line| (None, line));
         // A body new to this camera is on the side where it was last known (seen elsewhere, journalled, just born).
         let new = || Followed { at: t, to: last, astride: Vec::new() };
-        let key = (body, camera.clone());
-        let known = self.followed.remove(&key).filter(|followed| t.since(followed.at) <= SECOND_US);
+        let known = self.followed.get_mut(&body).and_then(|cameras| cameras.remove(camera));
+        let known = known.filter(|followed| t.since(followed.at) <= SECOND_US);
         let Followed { to: from, astride, .. } = known.unwrap_or_else(new);
         let mut still_astride = Vec::new();
         for (i, (gate, line)) in gates.chain(exits).enumerate() {
@@ -578,7 +260,8 @@ impl Floor {
                 Direction::Out => {}
             }
         }
-        self.followed.insert(key, Followed { at: t, to: at, astride: still_astride });
+        let followed = Followed { at: t, to: at, astride: still_astride };
+        self.followed.entry(body).or_default().insert(camera.clone(), followed);
     }
 
     /// Notes that a track crossed a line; whether a beam had counted it already.
@@ -634,23 +317,6 @@ impl Floor {
     }
 
     pub(super) fn doors_tick(&mut self) {
-        let late = |asking: &Asking| self.now.since(asking.since) >= AUTHORISE_BUDGET_MS * MS_US;
-        let overdue: Vec<TapId> = self.asking.iter().filter(|(_, a)| late(a)).map(|(id, _)| id.clone()).collect();
-        for tap_id in overdue {
-            self.decide_offline(&tap_id);
-        }
-        // Asked before a restart and never sent again: upstream may hold money for nobody.
-        let orphan = |(id, tap): (&TapId, &super::books::TapRecord)| {
-            let waiting = self.asking.contains_key(id) || self.asking.values().any(|a| a.followers.contains(id));
-            let old = self.now.since(tap.at) > TAP_EXPIRES_MS * MS_US;
-            (!waiting && old).then(|| id.clone())
-        };
-        let orphans: Vec<TapId> = self.books.undecided_taps().filter_map(orphan).collect();
-        for tap_id in orphans {
-            let visit = self.books.taps[&tap_id].visit;
-            self.decide(&tap_id, Err(Reason::Expired), true);
-            self.release(visit, tap_id.clone(), tap_id.to_string(), "the daemon restarted before it could answer");
-        }
         let old = ShopTime(self.now.0 - 10 * SECOND_US);
         self.crossings.retain(|crossing| crossing.t > old);
         for state in self.gates.values_mut() {
@@ -711,7 +377,7 @@ impl Floor {
             self.counters.count("bodies.joined");
             self.leave(gone);
             self.plan.merge(kept, gone);
-            self.followed.retain(|(followed, _), _| *followed != gone);
+            self.followed.remove(&gone);
         }
     }
 
@@ -752,7 +418,7 @@ impl Floor {
         }
     }
 
-    fn nearest_to_reader(&self, gate: &GateId, fits: impl Fn(&Floor, BodyId) -> bool) -> Option<BodyId> {
+    pub(super) fn nearest_to_reader(&self, gate: &GateId, fits: impl Fn(&Floor, BodyId) -> bool) -> Option<BodyId> {
         let reader = self.shop.layout.gates.get(gate)?.reader;
         self.nearest(|at| reader.distance(at), READER_M, fits)
     }
@@ -767,16 +433,5 @@ impl Floor {
         let at = |body: &crate::tracking::Body| distance(body.last().floor);
         let near = self.plan.bodies().filter(|body| at(body) <= within && fits(self, body.id));
         near.min_by(|a, b| at(a).total_cmp(&at(b)).then(a.id.cmp(&b.id))).map(|body| body.id)
-    }
-}
-
-/// Upstream's word for a refusal, as the gate says it.
-fn reason_of(reason: &str) -> Reason {
-    match reason {
-        "already_used" => Reason::AlreadyUsed,
-        "unknown_code" => Reason::UnknownCode,
-        "restricted" => Reason::Restricted,
-        "expired" => Reason::Expired,
-        _ => Reason::Declined,
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! No I/O, no clock, no randomness. What must survive is emitted as entries and known through [`Books`], which the same
 //! entries rebuild after a restart; what may be lost (bodies, drafts, open steps) is seen again or weighed again.
-//! `doors` lets people in and out, `shelves` turns weights into claims, `leaving` closes visits and bills them.
+//! `taps` decides who may come in, `doors` sees them in and out, `shelves` turns weights into claims, `leaving` closes
+//! visits and bills them.
 
 mod books;
 mod clocks;
@@ -12,6 +13,7 @@ mod leaving;
 mod money;
 mod shelves;
 mod snapshot;
+mod taps;
 mod view;
 
 pub use books::{Books, Visit};
@@ -27,10 +29,11 @@ use crate::fusion::StepOptions;
 use crate::shop::Shop;
 use crate::tracking::Plan;
 use clocks::{DeviceClock, SenderTime};
-use doors::{Asking, Crossing, Followed, GateState, Passing};
+use doors::{Crossing, Followed, GateState, Passing};
 use shelves::ShelfDesk;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use taps::Asking;
 
 /// Whereabouts are journalled this often while somebody is inside.
 const WHEREABOUTS_US: i64 = SECOND_US;
@@ -62,7 +65,7 @@ pub struct Floor {
     asking: BTreeMap<crate::base::TapId, Asking>,
     crossings: Vec<Crossing>,
     passing: Vec<Passing>,
-    followed: BTreeMap<(BodyId, CameraId), Followed>,
+    followed: BTreeMap<BodyId, BTreeMap<CameraId, Followed>>,
     /// Bodies that crossed out and may come back, by when they crossed.
     stepping_out: BTreeMap<BodyId, ShopTime>,
     desk: ShelfDesk,
@@ -249,6 +252,7 @@ impl Floor {
 
     fn tick(&mut self) {
         self.last_tick = self.now;
+        self.taps_tick();
         self.doors_tick();
         self.shelves_tick();
         self.leaving_tick();
@@ -298,7 +302,7 @@ impl Floor {
             .collect();
         for body in stale {
             self.plan.forget(body);
-            self.followed.retain(|(followed, _), _| *followed != body);
+            self.followed.remove(&body);
             self.stepping_out.remove(&body);
         }
     }

@@ -63,10 +63,7 @@ impl Floor {
             },
         };
         self.emit(Some(id), Fact::Receipt { receipt }, None);
-        let kind = match status {
-            ReceiptStatus::BeingChecked | ReceiptStatus::Contested => "receipt.review",
-            _ => "receipt.final",
-        };
+        let kind = if status.waits() { "receipt.review" } else { "receipt.final" };
         self.tell_receipt(kind, id);
     }
 
@@ -224,17 +221,13 @@ impl Floor {
             return self.counters.count("refunds.answer_for_unknown");
         };
         let refunds = &self.books.visits[&id].refunds;
-        let (n, (refund, state)) =
-            refunds.iter().enumerate().find(|(_, (r, _))| r.refund_id == refund_id).expect("found by it");
-        if *state != RefundState::Queued {
+        let n = refunds.iter().position(|(refund, _)| refund.refund_id == refund_id).expect("found by it");
+        if refunds[n].1 != RefundState::Queued {
             return;
         }
-        let amount = refund.amount;
         self.emit(Some(id), Fact::RefundAnswered { refund_id, done }, None);
         // The receipt said so and it will not be: a human has to find another way.
         if let (false, Some(receipt)) = (done, self.books.visits[&id].receipt.clone()) {
-            let currency = &self.shop.currency;
-            self.doubt(id, &format!("the payment service refused to give back {amount} {currency}"), None);
             let mut lines = receipt.cart.lines;
             lines.retain(|line| line.line_id != refund_line(n));
             self.write_receipt(id, receipt.number, lines, ReceiptStatus::Contested, receipt.charge_ids);
@@ -257,7 +250,7 @@ impl Floor {
     }
 
     pub(super) fn reviewed(&mut self, id: VisitId, lines: &[(ProductId, i64)]) {
-        let open = |receipt: &Receipt| matches!(receipt.status, ReceiptStatus::BeingChecked | ReceiptStatus::Contested);
+        let open = |receipt: &Receipt| receipt.status.waits();
         let Some(visit) = self.books.visits.get(&id).filter(|visit| visit.receipt.as_ref().is_some_and(open)) else {
             return self.counters.refuse("review.refused", format!("visit {id} has no receipt to be checked"));
         };

@@ -40,17 +40,20 @@ impl Household {
         shop.write(self.dir.join("shop"))?;
         write_secret(&self.dir.join("web.token"), &self.web_token)?;
         write_secret(&self.dir.join("upstream.token"), &self.upstream_token)?;
-        let dir = self.dir.display();
+        // As TOML writes a text: a directory may have quotation marks in its name.
+        let at = |name: &str| format!("{:?}", self.dir.join(name).display().to_string());
+        let (shop, state) = (at("shop"), at("state"));
+        let (web_token, upstream_token) = (at("web.token"), at("upstream.token"));
         let (mqtt, web, upstream) = (self.mqtt_port, self.web_port, &self.upstream_url);
         fs::write(
             self.config(),
             format!(
                 "# Written by {who}.\n\
-                 [shop]\ndirectory = \"{dir}/shop\"\n\n\
-                 [state]\ndirectory = \"{dir}/state\"\n\n\
+                 [shop]\ndirectory = {shop}\n\n\
+                 [state]\ndirectory = {state}\n\n\
                  [mqtt]\nhost = \"127.0.0.1\"\nport = {mqtt}\n\n\
-                 [web]\nlisten = \"127.0.0.1:{web}\"\ntoken_file = \"{dir}/web.token\"\n\n\
-                 [upstream]\nurl = \"{upstream}\"\ntoken_file = \"{dir}/upstream.token\"\n"
+                 [web]\nlisten = \"127.0.0.1:{web}\"\ntoken_file = {web_token}\n\n\
+                 [upstream]\nurl = \"{upstream}\"\ntoken_file = {upstream_token}\n"
             ),
         )
     }
@@ -58,7 +61,6 @@ impl Household {
 
 pub struct Daemon {
     child: Child,
-    log: PathBuf,
 }
 
 impl Daemon {
@@ -71,8 +73,7 @@ impl Daemon {
         command.stdin(Stdio::null()).stdout(log).stderr(errors);
         // Ctrl-C in our terminal is for us; the daemon gets its SIGTERM when shoppers have left.
         bind_to_us(&mut command);
-        let child = command.spawn()?;
-        Ok(Daemon { child, log: home.log() })
+        Ok(Daemon { child: command.spawn()? })
     }
 
     /// How it ended by itself, if it has.
@@ -100,11 +101,6 @@ impl Daemon {
                 Err(err) => return Err(format!("waiting for the daemon: {err}")),
             }
         }
-    }
-
-    /// The end of its log, for who has to find out why.
-    pub fn last_words(&self) -> String {
-        last_words(&self.log)
     }
 
     fn end(&mut self) {

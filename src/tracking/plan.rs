@@ -53,6 +53,14 @@ pub struct Look {
     pub moved: Vec<(BodyId, Point2, Point2)>,
 }
 
+/// A sighting whose track does not settle who it is.
+struct Loose<'a> {
+    person: &'a Person,
+    sighting: Sighting,
+    /// The body of its track, and by how much it strayed from there, metres.
+    strayed: Option<(BodyId, f64)>,
+}
+
 impl Plan {
     /// Bodies are numbered from `next` on; numbers are never reused within a ledger.
     pub fn numbered_from(next: u64) -> Plan {
@@ -138,14 +146,10 @@ impl Plan {
     /// Takes in one camera's look at time `t` (shop time).
     pub fn look(&mut self, people: &People, t: ShopTime, layout: &Layout) -> Look {
         let camera = layout.cameras.get(&people.camera);
-        let mut seen: Vec<(&Person, Sighting)> = people
-            .people
-            .iter()
-            .filter_map(|person| {
-                let floor = person.floor.or_else(|| floor_of_box(camera?, person.bounds?))?;
-                Some((person, Sighting { t, floor, head: person.head, hands: person.hands.clone() }))
-            })
-            .collect();
+        let seen = people.people.iter().filter_map(|person| {
+            let floor = person.floor.or_else(|| floor_of_box(camera?, person.bounds?))?;
+            Some((person, Sighting { t, floor, head: person.head, hands: person.hands.clone() }))
+        });
         let named = |person: &Person| Track {
             camera: people.camera.clone(),
             boot: people.boot.clone(),
@@ -155,13 +159,12 @@ impl Plan {
         let mut taken: Vec<BodyId> = Vec::new();
 
         // Known tracks first: the camera followed them itself, as long as they did not jump.
-        let mut strayed: Vec<Option<(BodyId, f64)>> = Vec::new();
-        seen.retain(|(person, sighting)| {
+        let mut loose: Vec<Loose> = Vec::new();
+        for (person, sighting) in seen {
             let key = named(person);
-            let known = self.by_track.get(&key).and_then(|id| self.bodies.get_mut(id));
-            let Some(body) = known else {
-                strayed.push(None);
-                return true;
+            let Some(body) = self.by_track.get(&key).and_then(|id| self.bodies.get_mut(id)) else {
+                loose.push(Loose { person, sighting, strayed: None });
+                continue;
             };
             let id = body.id;
             let last_here = body.tracks.get(&people.camera).map_or(body.last().t, |(_, at)| *at);
@@ -172,27 +175,26 @@ impl Plan {
             if gap_us > TRACK_REUSE_US || taken.contains(&id) || distance > JUMP_M + run_m(gap_us) {
                 self.broken_tracks += 1;
                 self.by_track.remove(&key);
-                strayed.push(None);
-                return true;
+                loose.push(Loose { person, sighting, strayed: None });
+                continue;
             }
             let stray_m = distance - BELIEVED_M - run_m(t.since(body.last().t));
             if stray_m > 0.0 {
-                strayed.push(Some((id, stray_m)));
-                return true;
+                loose.push(Loose { person, sighting, strayed: Some((id, stray_m)) });
+                continue;
             }
-            body.see(sighting.clone());
+            look.moved.push((id, before, sighting.floor));
+            body.see(sighting);
             body.tracks.insert(people.camera.clone(), (key, t));
             taken.push(id);
-            look.moved.push((id, before, sighting.floor));
-            false
-        });
+        }
 
         // New, broken and doubtful tracks: nearest expected body first, each body once a look. A doubtful track's own body
         // counts as nearer by what a track is believed.
         let mut pairs: Vec<(f64, usize, BodyId)> = Vec::new();
-        for (i, (_, sighting)) in seen.iter().enumerate() {
+        for (i, Loose { sighting, strayed, .. }) in loose.iter().enumerate() {
             let doorway = layout.is_doorway(sighting.floor);
-            let own = strayed[i].filter(|(id, _)| !taken.contains(id));
+            let own = strayed.filter(|(id, _)| !taken.contains(id));
             pairs.extend(own.map(|(id, stray_m)| (stray_m, i, id)));
             let others = |body: &&Body| !taken.contains(&body.id) && own.is_none_or(|(id, _)| id != body.id);
             for body in self.bodies.values().filter(others) {
@@ -235,7 +237,7 @@ impl Plan {
                 taken.push(id);
             }
         }
-        for (i, (person, sighting)) in seen.into_iter().enumerate() {
+        for (i, Loose { person, sighting, .. }) in loose.into_iter().enumerate() {
             let floor = sighting.floor;
             let id = match matched.get(&i) {
                 Some(&id) => {

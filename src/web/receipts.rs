@@ -4,7 +4,7 @@
 //! floor is always the whole list, product by product.
 
 use super::body::{Id, Json};
-use super::tell::{Told, recall, tell};
+use super::tell::{Told, tell};
 use super::{Problem, Web};
 use crate::base::{Cents, ProductId, ReceiptId, VisitId};
 use crate::carts::{Receipt, ReceiptStatus};
@@ -104,17 +104,13 @@ pub async fn contest(State(web): State<Arc<Web>>, Id(id): Id, Json(body): Json<W
 /// Staff decide a receipt that is being checked or contested. No lines at all: right as it is.
 pub async fn review(State(web): State<Arc<Web>>, Id(id): Id, Json(body): Json<WishBody>) -> Result<Response, Problem> {
     let receipt = look_up(&web, ReceiptId(id)).await?;
-    if !waits(receipt.status) {
+    if !receipt.status.waits() {
         return Err(Problem::conflict("This receipt does not wait for a decision."));
     }
     let lines = wished(&receipt, &body, &web.given.shop)?;
     let visit = receipt.cart.visit_id;
     let reviewed = Observation::Reviewed { visit, lines: lines.into_iter().collect() };
-    answer(&web, (receipt.receipt_id, visit), reviewed, |status| !waits(status)).await
-}
-
-fn waits(status: ReceiptStatus) -> bool {
-    matches!(status, ReceiptStatus::BeingChecked | ReceiptStatus::Contested)
+    answer(&web, (receipt.receipt_id, visit), reviewed, |status| !status.waits()).await
 }
 
 /// 200 with the receipt as it now stands, or 202 while the ledger has not confirmed. The floor has the last word: a
@@ -125,8 +121,7 @@ async fn answer(
     observation: Observation,
     as_asked: impl Fn(ReceiptStatus) -> bool,
 ) -> Result<Response, Problem> {
-    recall(web, visit).await?;
-    match tell(web, observation).await? {
+    match tell(web, visit, observation).await? {
         Told::Durable => {
             let receipt = look_up(web, id).await?;
             if !as_asked(receipt.status) {
@@ -140,7 +135,8 @@ async fn answer(
     }
 }
 
-fn as_charged(receipt: &Receipt) -> BTreeMap<ProductId, i64> {
+/// Units by product.
+pub(super) fn as_charged(receipt: &Receipt) -> BTreeMap<ProductId, i64> {
     let mut quantities = BTreeMap::new();
     for line in &receipt.cart.lines {
         *quantities.entry(line.product.clone()).or_insert(0) += line.quantity;

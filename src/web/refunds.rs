@@ -5,7 +5,7 @@
 
 use super::body::{Id, Json};
 use super::evidence::{self, ChargeView};
-use super::tell::{Told, recall, tell};
+use super::tell::{Told, tell};
 use super::{Problem, Web};
 use crate::base::limits::ID_CHARS;
 use crate::base::{Cents, ChargeId, VisitId};
@@ -68,9 +68,8 @@ pub async fn post(
         let (total, refunded) = (view.total, view.refunded);
         return Err(Problem::conflict(format!("The charge took {total}, of which {refunded} was given back already.")));
     }
-    recall(&web, visit).await?;
     let (amount, reason) = (body.amount, body.reason.clone());
-    let answer = match tell(&web, Observation::RefundAsked { charge, amount, reason }).await? {
+    let answer = match tell(&web, visit, Observation::RefundAsked { charge, amount, reason }).await? {
         Told::Durable => {
             let (_, now) = look_up(&web, charge).await?;
             if now.refunded <= view.refunded {

@@ -3,8 +3,9 @@
 //! The decision itself is `receipts::review`. The reasons are read from the receipt and its visit's entries: the floor
 //! decides what has to be looked at, this file only says it.
 
+use super::receipts::as_charged;
 use super::{Problem, Web};
-use crate::base::{Cents, Probability, ProductId};
+use crate::base::{Cents, Probability, ProductId, RefundId};
 use crate::carts::pricing::{self, Units};
 use crate::carts::{Line, Receipt, ReceiptStatus};
 use crate::events::{Entry, Fact};
@@ -13,7 +14,7 @@ use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
 use serde_json::{Value, json};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// A receipt that waits, and what staff have to know about it.
@@ -67,9 +68,12 @@ fn explain(receipt: Receipt, entries: &[Entry], shop: &Shop) -> Review {
     let goods = receipt.cart.lines.iter();
     let restricted: Vec<&Line> =
         goods.filter(|line| shop.catalogue.get(&line.product).is_some_and(|product| product.restricted)).collect();
+    // What was decided before is done with.
+    let decided = entries.iter().rposition(|entry| matches!(entry.fact, Fact::Reviewed { .. }));
+    let entries = &entries[decided.map_or(0, |last| last + 1)..];
     let claims = if receipt.status == ReceiptStatus::Contested { claims(&receipt, entries, shop) } else { Vec::new() };
     let why = match receipt.status {
-        ReceiptStatus::Contested => contested(&claims),
+        ReceiptStatus::Contested => contested(&claims, &refused(entries)),
         _ => in_doubt(&receipt, &restricted, entries),
     };
     let restricted = restricted.into_iter().map(|line| line.line_id.clone()).collect();
@@ -102,8 +106,27 @@ fn in_doubt(receipt: &Receipt, restricted: &[&Line], entries: &[Entry]) -> Vec<S
     why
 }
 
-fn contested(claims: &[Claimed]) -> Vec<String> {
-    if claims.is_empty() {
+/// What upstream would not give back.
+fn refused(entries: &[Entry]) -> Vec<Cents> {
+    let amount = |id: RefundId| {
+        entries.iter().find_map(|entry| match &entry.fact {
+            Fact::RefundQueued { refund } if refund.refund_id == id => Some(refund.amount),
+            _ => None,
+        })
+    };
+    let refused = entries.iter().filter_map(|entry| match &entry.fact {
+        Fact::RefundAnswered { refund_id, done: false } => amount(*refund_id),
+        _ => None,
+    });
+    refused.collect()
+}
+
+fn contested(claims: &[Claimed], refused: &[Cents]) -> Vec<String> {
+    let unpaid = refused
+        .iter()
+        .map(|amount| format!("The payment service refused to give back {amount}; it was not given back."));
+    let unpaid: Vec<String> = unpaid.collect();
+    if claims.is_empty() && unpaid.is_empty() {
         return vec!["The customer contests this receipt.".to_owned()];
     }
     let sentence = |claim: &Claimed| {
@@ -114,7 +137,7 @@ fn contested(claims: &[Claimed]) -> Vec<String> {
             _ => format!("The customer says it was {claimed} × {name}, not {charged}."),
         }
     };
-    claims.iter().map(sentence).collect()
+    claims.iter().map(sentence).chain(unpaid).collect()
 }
 
 /// Where the newest contest differs from the receipt.
@@ -124,7 +147,7 @@ fn claims(receipt: &Receipt, entries: &[Entry], shop: &Shop) -> Vec<Claimed> {
         _ => None,
     });
     let Some(newest) = newest else { return Vec::new() };
-    let charged = on_receipt(receipt);
+    let charged = as_charged(receipt);
     let differing = newest.iter().filter_map(|(product, claimed)| {
         let charged = charged.get(product).copied().unwrap_or(0);
         (charged != *claimed).then(|| Claimed { good: good(product, shop), charged, claimed: *claimed })
@@ -138,18 +161,10 @@ fn perhaps(receipt: &Receipt, entries: &[Entry], shop: &Shop) -> Vec<Good> {
         Fact::Doubted { shelf, .. } => shelf.as_ref(),
         _ => None,
     });
-    let known = on_receipt(receipt);
+    let known = as_charged(receipt);
     let products: BTreeSet<&ProductId> =
         shelves.flat_map(|shelf| shop.planogram.on_shelf(shelf).map(|(_, product)| product)).collect();
     products.into_iter().filter(|product| !known.contains_key(product)).map(|product| good(product, shop)).collect()
-}
-
-fn on_receipt(receipt: &Receipt) -> BTreeMap<&ProductId, i64> {
-    let mut quantities = BTreeMap::new();
-    for line in &receipt.cart.lines {
-        *quantities.entry(&line.product).or_default() += line.quantity;
-    }
-    quantities
 }
 
 fn good(product: &ProductId, shop: &Shop) -> Good {
@@ -170,8 +185,8 @@ fn good(product: &ProductId, shop: &Shop) -> Good {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::{ReceiptId, ShelfId, ShopId, ShopTime, VisitId};
-    use crate::carts::{Cart, CartState};
+    use crate::base::{ChargeId, ReceiptId, ShelfId, ShopId, ShopTime, VisitId};
+    use crate::carts::{Cart, CartState, Refund};
     use crate::shop::{Catalogue, Layout, Planogram, Product, TaxClass};
 
     const GOODS: [(&str, &str, i64, bool); 3] =
@@ -250,7 +265,17 @@ mod tests {
             entry(Fact::Contested { lines: lines.iter().map(|(id, n)| (ProductId::new(*id), *n)).collect() })
         };
         type Row<'a> = (&'a str, ReceiptStatus, &'a [(&'a str, i64, f64)], &'a [&'a str], Vec<Entry>, &'a [&'a str]);
-        let rows: [Row; 7] = [
+        let refund = Refund {
+            refund_id: RefundId::of(VisitId(uuid::Uuid::nil()), 0),
+            visit_id: VisitId(uuid::Uuid::nil()),
+            charge_id: ChargeId::of(VisitId(uuid::Uuid::nil()), 0),
+            amount: Cents(50),
+            lines: Vec::new(),
+            reason: "warm".into(),
+        };
+        let not_done = entry(Fact::RefundAnswered { refund_id: refund.refund_id, done: false });
+        let queued = entry(Fact::RefundQueued { refund });
+        let rows: [Row; 8] = [
             (
                 "restricted goods, seen well",
                 BeingChecked,
@@ -298,6 +323,14 @@ mod tests {
                     "The customer says 1 × Red wine is missing here.",
                     "The customer says they did not take Apple.",
                 ],
+            ),
+            (
+                "a refund that upstream refused after an older contest was decided",
+                Contested,
+                &[("1", 1, 0.99)],
+                &[],
+                vec![claim(&[("1", 0)]), entry(Fact::Reviewed { lines: vec![] }), queued, not_done],
+                &["The payment service refused to give back 0.50; it was not given back."],
             ),
             (
                 "contested, no word kept",

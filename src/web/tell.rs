@@ -28,14 +28,11 @@ pub async fn send(web: &Web, observation: Observation, ack: Option<Ack>) -> Resu
     }
 }
 
-/// Reminds the floor of a closed visit that somebody is about to change: it forgets them after a day.
-pub async fn recall(web: &Web, visit: VisitId) -> Result<(), Problem> {
+/// Sends what somebody wants of a visit and waits until what it caused is durable. The floor forgets closed visits after a
+/// day, so it is reminded of this one first.
+pub async fn tell(web: &Web, visit: VisitId, observation: Observation) -> Result<Told, Problem> {
     let entries = web.books(move |books| books.visit_entries(visit)).await?;
-    send(web, Observation::Recalled { visit, entries }, None).await
-}
-
-/// Sends and waits until what it caused is durable.
-pub async fn tell(web: &Web, observation: Observation) -> Result<Told, Problem> {
+    send(web, Observation::Recalled { visit, entries }, None).await?;
     let (done, durable) = oneshot::channel();
     let ack = Ack::new(move || {
         let _ = done.send(());

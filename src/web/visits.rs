@@ -2,7 +2,7 @@
 
 use super::body::{self, Id};
 use super::evidence::{self, ChargeView, Evidence};
-use super::tell::{Told, recall, tell};
+use super::tell::{Told, tell};
 use super::{Problem, Web};
 use crate::base::{BodyId, Cents, ReceiptId, ShopTime, VisitId};
 use crate::carts::{Cart, CartState, Receipt};
@@ -145,8 +145,7 @@ pub async fn bind_payer(State(web): State<Arc<Web>>, Id(id): Id, request: Reques
     let credential = read_payer(&id.to_string(), &payload).map_err(|refusal| body::refused(&web, refusal))?;
     let visit = VisitId(id);
     look_up(&web, visit).await?;
-    recall(&web, visit).await?;
-    match tell(&web, Observation::Bind { visit, credential }).await? {
+    match tell(&web, visit, Observation::Bind { visit, credential }).await? {
         Told::Durable => Ok(axum::Json(look_up(&web, visit).await?).into_response()),
         Told::Pending => Ok((StatusCode::ACCEPTED, axum::Json(json!({ "visit_id": visit }))).into_response()),
     }

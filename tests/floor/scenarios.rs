@@ -1,7 +1,7 @@
 //! Stories of a small shop, played through the real floor: who came, what they took, what they paid.
 
 use crate::common::Stage;
-use carryout::base::{Cents, ProductId, ShelfId, ShopTime};
+use carryout::base::{Cents, ProductId, ShelfId, ShopTime, VisitId};
 use carryout::carts::policy::{Join, PolicyOptions};
 use carryout::carts::{ReceiptStatus, RefundState};
 use carryout::events::{Entry, Fact, Observation, PlateSamples, Reason, Stamped, Weights};
@@ -385,8 +385,8 @@ fn an_exit_while_a_shelf_rings_waits_for_it() {
     assert_eq!(stage.floor.books().visits.values().next().unwrap().charges.len(), 1, "one charge, no supplement");
 }
 
-#[test]
-fn staff_bind_contest_and_refund() {
+/// Ann has paid for a cola and a bread.
+fn cola_and_bread() -> (Stage, VisitId) {
     let mut stage = Stage::new();
     stage.play(
         "0 ann taps in
@@ -397,6 +397,12 @@ fn staff_bind_contest_and_refund() {
          24 all waits",
     );
     let visit = *stage.floor.books().visits.keys().next().unwrap();
+    (stage, visit)
+}
+
+#[test]
+fn staff_bind_contest_and_refund() {
+    let (mut stage, visit) = cola_and_bread();
     stage.observe(Observation::Contested { visit, lines: vec![(ProductId::new("cola"), 1)] });
     stage.observe(Observation::Reviewed { visit, lines: vec![(ProductId::new("cola"), 1)] });
     assert_eq!(stage.outcomes(), ["charged; 1 cola: 2.50; captured 5.50; refunded 3.00"]);
@@ -460,16 +466,7 @@ fn a_restock_beside_a_shopper_takes_nothing_out_of_their_cart() {
 
 #[test]
 fn what_upstream_refuses_to_give_back_comes_before_a_human() {
-    let mut stage = Stage::new();
-    stage.play(
-        "0 ann taps in
-         1 ann enters
-         4 ann takes cola
-         9 ann takes bread
-         14 ann leaves
-         24 all waits",
-    );
-    let visit = *stage.floor.books().visits.keys().next().unwrap();
+    let (mut stage, visit) = cola_and_bread();
     let charge = stage.floor.books().visits[&visit].charges[0].0.charge_id;
     let status = |stage: &Stage| stage.floor.books().visits[&visit].receipt.as_ref().unwrap().status;
     let refunds = |stage: &Stage| -> Vec<_> {

@@ -2,6 +2,8 @@
 //! of each what it is and what too much and too little of it do. And a config that cannot be is told in full.
 
 use carryout::config::Config;
+use carryout::shop::Shop;
+use carryout::sim::daemon::Household;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
@@ -197,4 +199,25 @@ fn paths_are_relative_to_the_config_file() {
 
     let missing = Config::read(at.path().join("none.toml")).unwrap_err();
     assert!(missing[0].to_string().starts_with("none.toml: cannot read "), "{}", missing[0]);
+}
+
+/// What `carryout demo` and the live tests write for their daemon.
+#[test]
+fn a_households_config_is_understood_wherever_it_lies() {
+    let dir = tempfile::tempdir().unwrap();
+    let home = Household {
+        dir: dir.path().join("a \"quoted\" shop"),
+        mqtt_port: 1884,
+        web_port: 8081,
+        web_token: "web".into(),
+        upstream_url: "http://127.0.0.1:9000".into(),
+        upstream_token: "upstream".into(),
+    };
+    let demo = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/demo-shop");
+    home.furnish(&Shop::read(&demo).expect("the demo shop").0, "a test").unwrap();
+    let text = std::fs::read_to_string(home.config()).unwrap();
+    let config = Config::parse("carryout.toml", &text).unwrap_or_else(|problems| panic!("{problems:?}\n{text}"));
+    assert_eq!((config.mqtt.port, config.web.listen.port()), (1884, 8081));
+    assert_eq!((config.shop.directory, config.state.directory), (home.dir.join("shop"), home.state()));
+    assert_eq!(config.upstream.url.as_deref(), Some("http://127.0.0.1:9000"));
 }
