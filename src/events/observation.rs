@@ -69,6 +69,9 @@ pub enum Observation {
         charge: ChargeId,
         amount: Cents,
         reason: String,
+        /// What it is to be known by; asked for twice, it is given once.
+        #[serde(default)]
+        refund: Option<RefundId>,
     },
     /// The broker connection for measurements came or went.
     Broker {

@@ -35,7 +35,6 @@ use crate::floor::Snapshot;
 use crate::sensors::Incoming;
 use crate::shop::Shop;
 use crate::sync::SyncStatus;
-use std::collections::BTreeMap;
 use std::io;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -90,8 +89,8 @@ pub struct Web {
     streams: Arc<Semaphore>,
     /// When the last snapshot came, on the machine's clock.
     heard: Mutex<Instant>,
-    /// One refund at a time, and the answers given to their keys.
-    refunds: tokio::sync::Mutex<BTreeMap<String, refunds::Given>>,
+    /// One refund at a time.
+    refunds: tokio::sync::Mutex<()>,
     stopping: watch::Receiver<bool>,
 }
 

@@ -551,10 +551,10 @@ async fn fake_floor(
             Observation::Reviewed { visit, .. } if known.contains(&visit) => {
                 books.restate(visit, ReceiptStatus::Adjusted)
             }
-            Observation::RefundAsked { charge, amount, reason } => {
+            Observation::RefundAsked { charge, amount, reason, refund } => {
                 let found = Books::charge(&*books, charge).expect("in memory");
                 if found.is_some_and(|found| known.contains(&found.visit_id)) {
-                    books.refund(charge, amount, reason);
+                    books.refund(charge, amount, reason, refund);
                 }
             }
             _ => {}
@@ -575,11 +575,11 @@ impl MemoryBooks {
         }
     }
 
-    fn refund(&self, charge: ChargeId, amount: Cents, reason: String) {
+    fn refund(&self, charge: ChargeId, amount: Cents, reason: String, known: Option<RefundId>) {
         let found = Books::charge(self, charge).expect("in memory").expect("a known charge");
         let mut entries = self.entries.lock().expect("entries");
         let entries = entries.get_mut(&found.visit_id).expect("its visit");
-        let refund_id = RefundId::of(found.visit_id, entries.len() as u32);
+        let refund_id = known.unwrap_or_else(|| RefundId::of(found.visit_id, entries.len() as u32));
         let refund =
             Refund { refund_id, visit_id: found.visit_id, charge_id: charge, amount, lines: Vec::new(), reason };
         entries.push(Entry {
