@@ -76,6 +76,7 @@ impl LiveShop {
             web_token: TOKEN.to_owned(),
             upstream_url: upstream.url(),
             upstream_token,
+            more: String::new(),
         };
         let shop = Arc::new(world::shop());
         home.furnish(&shop, "a test").expect("writing config and shop files");

@@ -212,6 +212,7 @@ fn a_households_config_is_understood_wherever_it_lies() {
         web_token: "web".into(),
         upstream_url: "http://127.0.0.1:9000".into(),
         upstream_token: "upstream".into(),
+        more: String::new(),
     };
     let demo = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/demo-shop");
     home.furnish(&Shop::read(&demo).expect("the demo shop").0, "a test").unwrap();
