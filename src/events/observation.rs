@@ -80,6 +80,9 @@ pub enum Observation {
     /// The shop opens or closes for new visits (disk, opening hours).
     Open {
         open: bool,
+        /// Why not, for staff.
+        #[serde(default)]
+        why: String,
     },
     /// Entries up to this sequence number are on disk.
     Durable {

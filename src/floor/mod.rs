@@ -79,7 +79,8 @@ pub struct Floor {
     started: ShopTime,
     /// Upstream last gave no answer since then; `None`: it answers.
     offline_since: Option<ShopTime>,
-    open: bool,
+    /// Nobody new comes in, and why.
+    closed: Option<String>,
     broker_up: bool,
     durable_seq: u64,
     state: (State, ShopTime),
@@ -134,7 +135,7 @@ impl Floor {
             expected: Vec::new(),
             started: ShopTime(0),
             offline_since: None,
-            open: true,
+            closed: None,
             broker_up: true,
             durable_seq: 0,
             state: (State::Up, ShopTime(0)),
@@ -199,7 +200,7 @@ impl Floor {
                 self.refund_asked(charge, amount, reason, refund)
             }
             Observation::Broker { up } => self.broker_up = up,
-            Observation::Open { open } => self.open = open,
+            Observation::Open { open, why } => self.closed = (!open).then_some(why),
             Observation::Durable { seq } => self.durable_seq = self.durable_seq.max(seq),
             Observation::Tick => self.tick(),
         }

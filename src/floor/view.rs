@@ -14,7 +14,7 @@ impl Floor {
     pub fn snapshot(&mut self) -> Snapshot {
         let shelves = self.shelf_views();
         let reasons = self.reasons(&shelves);
-        let state = match (self.open, reasons.is_empty()) {
+        let state = match (self.closed.is_none(), reasons.is_empty()) {
             (false, _) => State::Closed,
             (true, false) => State::Degraded,
             (true, true) => State::Up,
@@ -76,8 +76,10 @@ impl Floor {
     /// What is wrong, in sentences for staff.
     fn reasons(&self, shelves: &[ShelfView]) -> Vec<String> {
         let mut reasons = Vec::new();
-        if !self.open {
-            reasons.push("The shop is closed for new visits.".to_owned());
+        match self.closed.as_deref() {
+            Some("") => reasons.push("The shop is closed for new visits.".to_owned()),
+            Some(why) => reasons.push(why.to_owned()),
+            None => {}
         }
         if !self.broker_up {
             reasons

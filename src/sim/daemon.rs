@@ -83,6 +83,10 @@ impl Daemon {
         self.child.try_wait()
     }
 
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// As in a power cut: nothing more is said, nothing is put in order.
     pub fn kill(mut self) {
         self.end();

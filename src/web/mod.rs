@@ -67,6 +67,8 @@ pub struct WebState {
     pub clock: Clock,
     /// The bearer token. Empty: nobody is let in.
     pub token: String,
+    /// Why nobody new may come in, also when the floor cannot say so.
+    pub closed: watch::Receiver<Option<String>>,
     pub books: Arc<dyn Books>,
 }
 

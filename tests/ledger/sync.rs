@@ -64,7 +64,7 @@ impl Shop {
         let (answers, mut heard) = mpsc::channel::<Incoming>(limits::FLOOR_QUEUE);
         let wake = Arc::new(Notify::new());
         let nothing = |_: Effect| {};
-        let writing = spawn_writer(ledger, batches, nothing, Arc::new(AtomicU64::new(0)), wake.clone());
+        let writing = spawn_writer(ledger, batches, nothing, Arc::new(AtomicU64::new(0)), wake.clone(), nowhere());
         let to_ledger = writer.clone();
         let enters = watch::Sender::new(0);
         let entered = enters.subscribe();

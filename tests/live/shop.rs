@@ -163,11 +163,41 @@ impl LiveShop {
         self.launch(Command::new(CARRYOUT), &[]).await;
     }
 
-    pub async fn launch(&mut self, mut command: Command, more: &[&str]) {
+    pub async fn launch(&mut self, command: Command, more: &[&str]) {
+        self.set_off(command, more);
+        self.is_ready().await;
+    }
+
+    /// Starts the daemon and waits for nothing.
+    pub fn set_off(&mut self, mut command: Command, more: &[&str]) {
         assert!(self.daemon.is_none(), "one daemon at a time");
         self.told_manager.lock().unwrap().clear();
         command.env("NOTIFY_SOCKET", self.dir.path().join("manager")).env("CARRYOUT_LOG", self.log_level);
         self.daemon = Some(Daemon::start(command, &self.home, more).expect("starting the daemon"));
+    }
+
+    /// Starts the daemon, which is going to end by itself; how it did.
+    pub async fn ends_by_itself(&mut self) -> ExitStatus {
+        self.set_off(Command::new(CARRYOUT), &[]);
+        self.has_ended().await
+    }
+
+    /// How the daemon ended by itself; that it does not is a failure.
+    pub async fn has_ended(&mut self) -> ExitStatus {
+        let since = Instant::now();
+        loop {
+            let daemon = self.daemon.as_mut().expect("a daemon");
+            if let Some(status) = daemon.ended().expect("asking after the daemon") {
+                self.daemon = None;
+                return status;
+            }
+            assert!(since.elapsed() < PATIENCE, "it goes on and on; {}", last_words(&self.home.log()));
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+
+    /// Waits until the daemon says `READY=1`.
+    pub async fn is_ready(&mut self) {
         self.page = self
             .until("the daemon is ready", async |shop| {
                 let told = shop.told_manager.lock().unwrap();
@@ -176,6 +206,12 @@ impl LiveShop {
                 Some(rest.lines().next().unwrap_or_default().trim_end_matches('/').to_owned())
             })
             .await;
+    }
+
+    /// The daemon's process, as long as it lives.
+    pub fn pid(&mut self) -> Option<u32> {
+        let daemon = self.daemon.as_mut()?;
+        daemon.ended().expect("asking after the daemon").is_none().then(|| daemon.pid())
     }
 
     /// kill -9.

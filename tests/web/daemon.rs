@@ -477,6 +477,7 @@ impl Daemon {
             counters: counters.clone(),
             clock,
             token: TOKEN.into(),
+            closed: watch::channel(None).1,
             books: books.clone(),
         };
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port on loopback");

@@ -190,7 +190,7 @@ impl Campaign<'_> {
         let come_back = |error| format!("the reference upstream cannot come back: {error}");
         self.stage.upstream.come_back().map_err(come_back)?;
         let n = 1 + self.chance.below(6) as u32;
-        let charges = || if n % 2 == 0 { "POST /v1/charges".to_owned() } else { String::new() };
+        let charges = || if n.is_multiple_of(2) { "POST /v1/charges".to_owned() } else { String::new() };
         let faults = match self.chance.below(8) {
             0 => Faults { fail_before: n, only: charges(), ..Faults::default() },
             1 => Faults { fail_after: n, only: charges(), ..Faults::default() },

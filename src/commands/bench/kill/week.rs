@@ -10,7 +10,7 @@ use crate::carts::PolicyOptions;
 use crate::events::{Answer, Authorised, Effect, Effects, Observation, Stamped};
 use crate::floor::{Floor, FloorOptions};
 use crate::fusion::NearestAttributor;
-use crate::ledger::{self, Batch, Ledger, LedgerError, Reader, spawn_writer, verify};
+use crate::ledger::{self, Batch, Disk, Ledger, LedgerError, Reader, spawn_writer, verify};
 use crate::sensors::Incoming;
 use crate::shop::{CameraKind, Shop};
 use crate::sim::record::Arrivals;
@@ -20,7 +20,7 @@ use crate::sim::upstream::{Faults, Records, Upstream, UpstreamOptions};
 use crate::sim::{Gates, Playback, Setting, World};
 use crate::sync::{Client, SyncOptions, SyncStatus, SyncTask};
 use std::collections::{BTreeSet, VecDeque};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
@@ -193,7 +193,7 @@ impl Desk {
 }
 
 /// Upstream is back: the daemon's own sync, writer and floor until nothing is left to say.
-async fn catch_up(file: &PathBuf, shop: &Arc<Shop>, upstream: &Upstream) -> Result<Records, String> {
+async fn catch_up(file: &Path, shop: &Arc<Shop>, upstream: &Upstream) -> Result<Records, String> {
     let ledger = Ledger::open(file).map_err(|error| error.to_string())?;
     let clock = Clock::anchored_after(ledger.last_time().unwrap_or_default());
     let mut floor = recovered(&ledger, shop).map_err(|error| error.to_string())?;
@@ -207,7 +207,14 @@ async fn catch_up(file: &PathBuf, shop: &Arc<Shop>, upstream: &Upstream) -> Resu
     let (to_ledger, batches) = mpsc::channel::<Batch>(limits::LEDGER_QUEUE);
     let (to_floor, mut heard) = mpsc::channel::<Incoming>(limits::FLOOR_QUEUE);
     let (wake, stop) = (Arc::new(Notify::new()), watch::channel(false));
-    let writer = spawn_writer(ledger, batches, |_| {}, Arc::new(AtomicU64::new(0)), wake.clone());
+    let writer = spawn_writer(
+        ledger,
+        batches,
+        |_| {},
+        Arc::new(AtomicU64::new(0)),
+        wake.clone(),
+        Arc::new(Disk::of(&std::env::temp_dir(), 0)),
+    );
     let answers = to_ledger.clone();
     let flooring = tokio::task::spawn_blocking(move || {
         while let Some(Incoming { stamped, ack }) = heard.blocking_recv() {
@@ -223,7 +230,7 @@ async fn catch_up(file: &PathBuf, shop: &Arc<Shop>, upstream: &Upstream) -> Resu
     let sync = SyncTask {
         options,
         client,
-        ledger: file.clone(),
+        ledger: file.to_owned(),
         writer: to_ledger,
         floor: to_floor,
         wake,
