@@ -15,6 +15,7 @@ pub use crate::sensors::camera::CameraOptions;
 pub use crate::sensors::mqtt::MqttOptions;
 pub use crate::sync::SyncOptions as UpstreamOptions;
 
+use crate::base::SecretFile;
 use crate::carts::policy::Handoff;
 use crate::shop::Problem;
 use crate::shop::read::read_text;
@@ -70,8 +71,8 @@ impl Default for StateOptions {
 pub struct WebOptions {
     /// Loopback only; a reverse proxy lets others in.
     pub listen: SocketAddr,
-    /// A file with the bearer token in its first line. Unset: nobody may write or see personal data.
-    pub token_file: Option<PathBuf>,
+    /// The bearer token in its first line. Unset: nobody may write or see personal data.
+    pub token_file: Option<SecretFile>,
 }
 
 impl Default for WebOptions {
@@ -234,13 +235,9 @@ impl Config {
         let join = |path: &mut PathBuf| *path = directory.join(&*path);
         join(&mut self.shop.directory);
         join(&mut self.state.directory);
-        let optional = [
-            &mut self.mqtt.password_file,
-            &mut self.web.token_file,
-            &mut self.upstream.token_file,
-            &mut self.vision.onnx_library,
-        ];
-        optional.into_iter().flatten().for_each(join);
+        self.vision.onnx_library.iter_mut().for_each(join);
+        let secrets = [&mut self.mqtt.password_file, &mut self.web.token_file, &mut self.upstream.token_file];
+        secrets.into_iter().flatten().for_each(|secret| secret.resolve(directory));
         // Models come with the program as often as with the config: perception goes on looking.
         let model = directory.join(&self.vision.model);
         if model.exists() {

@@ -2,6 +2,7 @@
 //!
 //! Config, secret files, shop files and models. It starts nothing, writes nothing and asks nobody.
 
+use crate::base::{SecretError, SecretFile};
 use crate::config::{CONFIG_FILE, Config};
 use crate::perception::locate;
 use crate::perception::manifest::Manifest;
@@ -122,23 +123,28 @@ fn has_pictures(shop: &Shop) -> bool {
 /// Files that hold secrets: there, not empty, and for our eyes only.
 fn secrets(config: &Config) -> Vec<Problem> {
     let mut problems = Vec::new();
-    for (key, path) in [
+    for (key, secret) in [
         ("password_file of [mqtt]", &config.mqtt.password_file),
         ("token_file of [web]", &config.web.token_file),
         ("token_file of [upstream]", &config.upstream.token_file),
     ] {
-        let Some(path) = path else { continue };
-        let mut found = Problems::of(file_name(path));
-        match std::fs::read_to_string(path) {
-            Err(error) => {
-                found.error(None, format!("cannot read {}, the {key}: {error}", path.display()));
-            }
-            Ok(text) if text.lines().next().is_none_or(|line| line.trim().is_empty()) => {
+        let Some(secret) = secret else { continue };
+        let mut found = match secret {
+            SecretFile::File(path) => Problems::of(file_name(path)),
+            SecretFile::Credential(_) => Problems::of(secret.to_string()),
+        };
+        match (secret.first_line(), secret) {
+            // By hand there are no credentials; that says nothing about the service.
+            (Err(SecretError::NoDirectory(_)), _) => {
                 found
-                    .error(None, format!("{}, the {key}, is empty", path.display()))
-                    .try_this("write the secret into its first line");
+                    .warning(None, format!("the {key} cannot be looked at here: only the service is handed it"))
+                    .try_this("systemd-run -p LoadCredential=NAME:FILE … carryout check, to look at it too");
             }
-            Ok(_) => {
+            (Err(error), _) => {
+                found.error(None, format!("the {key}: {error}"));
+            }
+            (Ok(_), SecretFile::Credential(_)) => {}
+            (Ok(_), SecretFile::File(path)) => {
                 let mode = std::fs::metadata(path).map_or(0, |metadata| metadata.permissions().mode());
                 if mode & 0o007 != 0 {
                     found

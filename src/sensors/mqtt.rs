@@ -17,7 +17,7 @@ use super::topic::{self, Topic};
 use super::wire::Refusal;
 use super::{Incoming, wire};
 use crate::base::time::Clock;
-use crate::base::{Ack, Counters, GateId};
+use crate::base::{Ack, Counters, GateId, SecretFile};
 use crate::events::{Observation, Stamped};
 use crate::shop::Shop;
 use rumqttc::mqttbytes::Error as PacketError;
@@ -26,7 +26,6 @@ use rumqttc::{
     SubscribeFilter, SubscribeReasonCode,
 };
 use serde::Deserialize;
-use std::path::PathBuf;
 use std::pin::pin;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -42,8 +41,8 @@ pub struct MqttOptions {
     pub port: u16,
     /// With a user there must be a password file.
     pub user: Option<String>,
-    /// A file with the password in its first line; read at every connect, so that it may change.
-    pub password_file: Option<PathBuf>,
+    /// The password in its first line; read at every connect, so that it may change.
+    pub password_file: Option<SecretFile>,
     /// Names our two sessions at the broker; two daemons on one broker need different ones. Default: `carryout-{shop}`.
     pub client_id: Option<String>,
 }
@@ -284,14 +283,11 @@ impl Connection {
         let Some(user) = &options.user else { return };
         let password = match &options.password_file {
             None => String::new(),
-            Some(path) => match std::fs::read_to_string(path) {
-                Ok(text) => text.lines().next().unwrap_or_default().to_owned(),
-                Err(error) => {
-                    let detail = format!("reading the MQTT password from {}: {error}", path.display());
-                    self.context.counters.refuse("mqtt.password_file", detail);
-                    String::new()
-                }
-            },
+            Some(file) => file.first_line().unwrap_or_else(|error| {
+                let detail = format!("the password_file of [mqtt]: {error}");
+                self.context.counters.refuse("mqtt.password_file", detail);
+                String::new()
+            }),
         };
         self.eventloop.mqtt_options.set_credentials(user, password);
     }

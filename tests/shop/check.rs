@@ -76,6 +76,45 @@ fn config_shop_secrets_and_models_are_looked_at_together() {
 }
 
 #[test]
+fn credentials_are_the_services_own() {
+    let at = tempfile::tempdir().unwrap();
+    let config = at.path().join("carryout.toml");
+    fs::write(&config, "[web]\ntoken_file = \"credential:web\"\n[upstream]\ntoken_file = \"credential:pay\"\n")
+        .unwrap();
+    let handed = at.path().join("credentials");
+    fs::create_dir(&handed).unwrap();
+    fs::write(handed.join("web"), "s3cret-enough-for-a-token\n").unwrap();
+    let look = |directory: Option<&Path>| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_carryout"));
+        command.args(["check", "--shop"]).arg(root("config/demo-shop")).arg("--config").arg(&config);
+        match directory {
+            Some(directory) => command.env("CREDENTIALS_DIRECTORY", directory),
+            None => command.env_remove("CREDENTIALS_DIRECTORY"),
+        };
+        let output = command.output().unwrap();
+        (output.status.success(), String::from_utf8(output.stdout).unwrap())
+    };
+
+    let (is_well, said) = look(None);
+    assert!(is_well, "by hand nobody is handed them, and the rest counts: {said}");
+    for wanted in [
+        "warning credential:web: the token_file of [web] cannot be looked at here: only the service is handed it",
+        "warning credential:pay: the token_file of [upstream] cannot be looked at here",
+        "shop `corner`: 3 bays",
+    ] {
+        assert!(said.contains(wanted), "wanted {wanted}\nin {said}");
+    }
+
+    let (is_well, said) = look(Some(&handed));
+    assert!(!is_well && !said.contains("[web]") && !said.contains("s3cret"), "{said}");
+    let wanted = "error   credential:pay: the token_file of [upstream]: credential:pay was not handed over; \
+                  add LoadCredential=pay to the service";
+    assert!(said.contains(wanted), "{said}");
+    fs::write(handed.join("pay"), "\n").unwrap();
+    assert!(look(Some(&handed)).1.contains("credential:pay is empty; write the secret into its first line"));
+}
+
+#[test]
 fn a_model_that_is_not_the_one_its_manifest_speaks_of() {
     let at = tempfile::tempdir().unwrap();
     shop_in(at.path());

@@ -1,6 +1,7 @@
 //! The reference config is the documentation of the config: it names every key there is, at its true default, and says
 //! of each what it is and what too much and too little of it do. And a config that cannot be is told in full.
 
+use carryout::base::SecretFile;
 use carryout::config::Config;
 use carryout::shop::Shop;
 use carryout::sim::daemon::Household;
@@ -173,6 +174,14 @@ fn configs_that_cannot_be() {
                  retry_ms_max, fps_max",
             ],
         ),
+        (
+            "[web]\ntoken_file = \"credential:../shadow\"\n",
+            vec![
+                "carryout.toml line 2: `token_file` of [web]: after `credential:` stands a name of letters, digits, \
+                 dashes and dots",
+            ],
+        ),
+        ("[web]\ntoken_file = \"credential:web-token\"\n", vec![]),
         ("steps = 3\n", vec!["carryout.toml line 1: `steps` is not a section; write [steps]"]),
         ("[steps]\nbin_ms = 5000\n", vec!["carryout.toml line 2: [steps]: bin_ms must lie within 10..=1000"]),
     ] {
@@ -190,12 +199,17 @@ fn paths_are_relative_to_the_config_file() {
     let config = Config::read(&file).unwrap();
     assert_eq!(config.shop.directory, at.path().join("corner"));
     assert_eq!(config.state.directory, PathBuf::from("/var/lib/carryout"));
-    assert_eq!(config.web.token_file, Some("/run/token".into()));
+    assert_eq!(config.web.token_file, Some(PathBuf::from("/run/token").into()));
     // Models come with the program: one that is not beside the config is looked for elsewhere.
     assert_eq!(config.vision.model, PathBuf::from("models/disc.toml"));
     std::fs::create_dir(at.path().join("models")).unwrap();
     std::fs::write(at.path().join("models/disc.toml"), "").unwrap();
     assert_eq!(Config::read(&file).unwrap().vision.model, at.path().join("models/disc.toml"));
+
+    std::fs::write(&file, "[web]\ntoken_file = \"credential:web\"\n[upstream]\ntoken_file = \"pay\"\n").unwrap();
+    let config = Config::read(&file).unwrap();
+    assert_eq!(config.web.token_file, Some(SecretFile::Credential("web".into())), "it has no directory of ours");
+    assert_eq!(config.upstream.token_file, Some(SecretFile::File(at.path().join("pay"))));
 
     let missing = Config::read(at.path().join("none.toml")).unwrap_err();
     assert!(missing[0].to_string().starts_with("none.toml: cannot read "), "{}", missing[0]);
