@@ -212,6 +212,16 @@ impl Config {
                 )
                 .try_this("use \"picker\": who took it from the shelf pays");
         }
+        for (key, is_set, needed, is_there) in [
+            ("client_cert_file", mqtt.client_cert_file.is_some(), "client_key_file", mqtt.client_key_file.is_some()),
+            ("client_key_file", mqtt.client_key_file.is_some(), "client_cert_file", mqtt.client_cert_file.is_some()),
+            ("client_cert_file", mqtt.client_cert_file.is_some(), "ca_file", mqtt.ca_file.is_some()),
+        ] {
+            if is_set && !is_there {
+                let what = format!("[mqtt] has a `{key}` but no `{needed}`");
+                sections.error("mqtt", key, what).try_this("a certificate is shown over TLS only, with its key");
+            }
+        }
         if mqtt.user.is_some() && mqtt.password_file.is_none() {
             sections
                 .error("mqtt", "user", "[mqtt] has a `user` but no `password_file`")
@@ -235,8 +245,11 @@ impl Config {
         let join = |path: &mut PathBuf| *path = directory.join(&*path);
         join(&mut self.shop.directory);
         join(&mut self.state.directory);
-        self.vision.onnx_library.iter_mut().for_each(join);
-        let secrets = [&mut self.mqtt.password_file, &mut self.web.token_file, &mut self.upstream.token_file];
+        let Config { mqtt, web, upstream, vision, .. } = self;
+        let optional = [&mut vision.onnx_library, &mut mqtt.ca_file, &mut mqtt.client_cert_file];
+        optional.into_iter().flatten().for_each(join);
+        let secrets =
+            [&mut mqtt.password_file, &mut mqtt.client_key_file, &mut web.token_file, &mut upstream.token_file];
         secrets.into_iter().flatten().for_each(|secret| secret.resolve(directory));
         // Models come with the program as often as with the config: perception goes on looking.
         let model = directory.join(&self.vision.model);

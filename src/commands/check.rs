@@ -6,6 +6,7 @@ use crate::base::{SecretError, SecretFile};
 use crate::config::{CONFIG_FILE, Config};
 use crate::perception::locate;
 use crate::perception::manifest::Manifest;
+use crate::sensors::mqtt::tls;
 use crate::shop::problems::{Problem, Problems};
 use crate::shop::{CameraKind, Shop};
 use std::fmt::Write;
@@ -50,6 +51,7 @@ pub fn check(args: &CheckArgs) -> Report {
         let _ = writeln!(text, "config {}", file.display());
         problems.append(&mut found);
         problems.append(&mut secrets(&read));
+        problems.append(&mut certificates(&read));
         config = Some(read);
     }
     let directory = match (&args.shop, &config) {
@@ -125,6 +127,7 @@ fn secrets(config: &Config) -> Vec<Problem> {
     let mut problems = Vec::new();
     for (key, secret) in [
         ("password_file of [mqtt]", &config.mqtt.password_file),
+        ("client_key_file of [mqtt]", &config.mqtt.client_key_file),
         ("token_file of [web]", &config.web.token_file),
         ("token_file of [upstream]", &config.upstream.token_file),
     ] {
@@ -156,6 +159,21 @@ fn secrets(config: &Config) -> Vec<Problem> {
         problems.append(&mut found.into_sorted());
     }
     problems
+}
+
+/// Certificates for the broker: there, PEM, and going together. The key is looked at with them, unless it is a credential
+/// that nobody hands us here.
+fn certificates(config: &Config) -> Vec<Problem> {
+    let mut mqtt = config.mqtt.clone();
+    let key = mqtt.client_key_file.as_ref().map(|key| key.first_line());
+    if key.is_some_and(|key| key.is_err()) {
+        // Told already.
+        mqtt.client_key_file = None;
+    }
+    let Err(tls::BadFile { key, what }) = tls::config(&mqtt) else { return Vec::new() };
+    let mut found = Problems::of("carryout.toml");
+    found.error(None, format!("the {key} of [mqtt]: {what}"));
+    found.into_sorted()
 }
 
 /// The detector's manifest and all others beside it: each names a model file that is there and has the sha256 it says.

@@ -278,7 +278,7 @@ async fn bad_input_over_a_real_broker_is_counted_and_stops_nothing() {
     // Both connections are subscribed: the one says so to the floor, the other answers a publish.
     let patience = Duration::from_secs(30);
     let up = tokio::time::timeout(patience, queue.recv()).await.expect("a connection in time").unwrap();
-    assert_eq!(up.stamped.observation, Observation::Broker { up: true });
+    assert_eq!(up.stamped.observation, Observation::Broker { up: true, why: None });
     let mut options = rumqttc::MqttOptions::new("devices", "127.0.0.1", broker.port);
     options.set_max_packet_size(10_000_000, 10_000_000);
     let (client, mut eventloop) = AsyncClient::new(options, 400);

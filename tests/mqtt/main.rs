@@ -10,3 +10,4 @@ mod small_shop;
 mod broker;
 mod docs;
 mod input;
+mod tls;

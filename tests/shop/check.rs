@@ -115,6 +115,46 @@ fn credentials_are_the_services_own() {
 }
 
 #[test]
+fn certificates_for_the_broker_are_looked_at() {
+    let at = tempfile::tempdir().unwrap();
+    let config = at.path().join("carryout.toml");
+    fs::write(&config, "[mqtt]\nca_file = \"ca.crt\"\nclient_cert_file = \"own.crt\"\nclient_key_file = \"own.key\"\n")
+        .unwrap();
+    let made = |name: &str| rcgen::generate_simple_self_signed(vec![name.to_owned()]).unwrap();
+    let (own, another) = (made("carryout"), made("another"));
+    let (pem, key, other_key) = (own.cert.pem(), own.signing_key.serialize_pem(), another.signing_key.serialize_pem());
+    for (story, ca, cert, key, wanted) in [
+        ("all is well", Some(pem.as_str()), Some(pem.as_str()), Some(key.as_str()), None),
+        ("no CA", None, Some(&pem), Some(&key), Some("the ca_file of [mqtt]: cannot read ")),
+        ("no PEM", Some("hello"), Some(&pem), Some(&key), Some("ca.crt is no certificate in PEM")),
+        ("no certificate", Some(&pem), None, Some(&key), Some("the client_cert_file of [mqtt]: cannot read ")),
+        ("no key", Some(&pem), Some(&pem), None, Some("the client_key_file of [mqtt]: cannot read ")),
+        ("an empty key", Some(&pem), Some(&pem), Some(""), Some("own.key is empty")),
+        ("not a key", Some(&pem), Some(&pem), Some(&pem), Some("own.key is no private key in PEM")),
+        ("another's key", Some(&pem), Some(&pem), Some(&other_key), Some("own.key does not go with client_cert_file")),
+    ] {
+        for (name, text) in [("ca.crt", ca), ("own.crt", cert), ("own.key", key)] {
+            let path = at.path().join(name);
+            let _ = fs::remove_file(&path);
+            if let Some(text) = text {
+                fs::write(&path, text).unwrap();
+                fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+            }
+        }
+        let report = check(&CheckArgs { config: Some(config.clone()), shop: Some(root("config/demo-shop")) });
+        let errors: Vec<&str> = lines(&report).into_iter().filter(|line| line.starts_with("error")).collect();
+        match wanted {
+            None => assert!(report.is_well, "{story}: {}", report.text),
+            Some(wanted) => assert!(
+                errors.iter().any(|line| line.contains(wanted)) && !report.text.contains("PRIVATE KEY-----\n"),
+                "{story}: {}",
+                report.text
+            ),
+        }
+    }
+}
+
+#[test]
 fn a_model_that_is_not_the_one_its_manifest_speaks_of() {
     let at = tempfile::tempdir().unwrap();
     shop_in(at.path());

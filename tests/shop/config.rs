@@ -135,6 +135,19 @@ fn configs_that_cannot_be() {
             ],
         ),
         (
+            "[mqtt]\nclient_cert_file = \"a.crt\"\n",
+            vec![
+                "carryout.toml line 2: [mqtt] has a `client_cert_file` but no `client_key_file`; \
+                 a certificate is shown over TLS only, with its key",
+                "carryout.toml line 2: [mqtt] has a `client_cert_file` but no `ca_file`; \
+                 a certificate is shown over TLS only, with its key",
+            ],
+        ),
+        (
+            "[mqtt]\nversion = \"4\"\n",
+            vec!["carryout.toml line 2: `version` of [mqtt]: unknown variant `4`, expected `3.1.1` or `5`"],
+        ),
+        (
             "[web]\nlisten = \"0.0.0.0:80\"\n",
             vec![
                 "carryout.toml line 2: `listen` of [web] is 0.0.0.0:80, which others can reach; \
