@@ -222,6 +222,15 @@ impl Config {
                 sections.error("mqtt", key, what).try_this("a certificate is shown over TLS only, with its key");
             }
         }
+        for (n, scale) in mqtt.scales.iter().enumerate() {
+            let mut problems = scale.problems();
+            if mqtt.scales[..n].iter().any(|earlier| earlier.reads_the_same(scale)) {
+                problems.push("stands there twice".into());
+            }
+            for what in problems {
+                sections.error("mqtt", "scales", format!("`scales` of [mqtt]: topic `{}` {what}", scale.topic));
+            }
+        }
         if mqtt.user.is_some() && mqtt.password_file.is_none() {
             sections
                 .error("mqtt", "user", "[mqtt] has a `user` but no `password_file`")

@@ -76,6 +76,7 @@ pub fn check(args: &CheckArgs) -> Report {
         problems.append(&mut found);
         summary.append(&mut names);
         problems.extend(shop.as_ref().and_then(|shop| too_light(shop, config)));
+        problems.extend(shop.iter().flat_map(|shop| scales_of_nowhere(shop, config)));
     }
 
     let errors = problems.iter().filter(|problem| problem.is_error()).count();
@@ -225,6 +226,29 @@ fn too_light(shop: &Shop, config: &Config) -> Option<Problem> {
     );
     problems.warning(None, what).try_this("it may leave unseen: sell it in larger packs, or lower step_g");
     problems.into_sorted().pop()
+}
+
+/// Scales whose shelf or plate, written beside their topic, is not in the shop: all they say would be refused.
+fn scales_of_nowhere(shop: &Shop, config: &Config) -> Vec<Problem> {
+    let mut problems = Problems::of("carryout.toml");
+    for scale in &config.mqtt.scales {
+        let Some(id) = &scale.shelf else { continue };
+        let topic = &scale.topic;
+        match (shop.layout.shelves.get(id), scale.plate) {
+            (None, _) => {
+                problems.error(
+                    None,
+                    format!("[mqtt] scales: topic `{topic}` is of shelf {id}, which shop.toml does not have"),
+                );
+            }
+            (Some(shelf), Some(plate)) if shelf.plate(plate).is_none() => {
+                let what = format!("[mqtt] scales: topic `{topic}` is of plate {plate} of shelf {id}");
+                problems.error(None, what).try_this(format!("it has plates 1 to {}", shelf.plates.len()));
+            }
+            _ => {}
+        }
+    }
+    problems.into_sorted()
 }
 
 fn file_name(path: &Path) -> String {

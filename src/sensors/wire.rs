@@ -43,7 +43,7 @@ impl Why {
 /// A message that goes no further.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Refusal {
-    /// weights, shelf_status, tap, passage, gate_status or people.
+    /// weights, scale, shelf_status, tap, passage, gate_status or people.
     pub what: &'static str,
     pub why: Why,
     /// Names the device and the key; holds nothing of the payload.

@@ -16,6 +16,7 @@ mod demo;
 mod kill;
 mod page;
 mod replay;
+mod scales;
 mod secrets;
 mod simulator;
 mod unacked;

@@ -10,4 +10,5 @@ mod small_shop;
 mod broker;
 mod docs;
 mod input;
+mod scales;
 mod tls;

@@ -191,6 +191,25 @@ fn a_step_larger_than_the_lightest_product_is_warned_of() {
 }
 
 #[test]
+fn scales_of_shelves_that_nobody_built() {
+    let at = tempfile::tempdir().unwrap();
+    let config = at.path().join("carryout.toml");
+    let scale = |shelf: &str, plate: u16| {
+        format!("[[mqtt.scales]]\ntopic = \"s/{shelf}/{plate}\"\nshelf = \"{shelf}\"\nplate = {plate}\nunit = \"g\"\n")
+    };
+    fs::write(&config, scale("2-3", 1) + &scale("2-3", 60) + &scale("7-7", 1)).unwrap();
+    let report = check(&CheckArgs { config: Some(config), shop: Some(root("config/demo-shop")) });
+    let errors: Vec<&str> = lines(&report).into_iter().filter(|line| line.starts_with("error")).collect();
+    assert_eq!(
+        errors,
+        [
+            "error   carryout.toml: [mqtt] scales: topic `s/2-3/60` is of plate 60 of shelf 2-3; it has plates 1 to 10",
+            "error   carryout.toml: [mqtt] scales: topic `s/7-7/1` is of shelf 7-7, which shop.toml does not have",
+        ]
+    );
+}
+
+#[test]
 fn an_import_never_overwrites_a_shop() {
     let at = tempfile::tempdir().unwrap();
     let to = shop_in(at.path());

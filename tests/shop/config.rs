@@ -195,6 +195,48 @@ fn configs_that_cannot_be() {
             ],
         ),
         ("[web]\ntoken_file = \"credential:web-token\"\n", vec![]),
+        (
+            "[[mqtt.scales]]\ntopic = \"tele/kitchen/SENSOR\"\nshelf = \"1-1\"\nplate = 1\nunit = \"kg\"\n\
+             value = \"/HX711/Weight\"\n[[mqtt.scales]]\ntopic = \"e/{shelf}/{plate}\"\nunit = \"g\"\n",
+            vec![],
+        ),
+        (
+            "[mqtt]\nport = 1884\n[[mqtt.scales]]\ntopic = \"e/{bay}/{plate}\"\nunit = \"g\"\n",
+            vec![
+                "carryout.toml line 3: `scales` of [mqtt]: topic `e/{bay}/{plate}`: `{bay}` is unknown: there are \
+                 {shelf} and {plate}",
+            ],
+        ),
+        (
+            "[[mqtt.scales]]\ntopic = \"e/{shelf}\"\n",
+            vec!["carryout.toml line 1: `scales` of [mqtt]: missing field `unit`"],
+        ),
+        (
+            "[[mqtt.scales]]\ntopic = \"e/state\"\nunit = \"g\"\ninterval_ms = 5000\nvalue = \"HX711\"\n\
+             availability = \"e/{plate}\"\n",
+            vec![
+                "carryout.toml line 1: `scales` of [mqtt]: topic `e/state` has neither {shelf} in its topic nor a \
+                 `shelf` beside it",
+                "carryout.toml line 1: `scales` of [mqtt]: topic `e/state` has neither {plate} in its topic nor a \
+                 `plate` beside it",
+                "carryout.toml line 1: `scales` of [mqtt]: topic `e/state` has an `interval_ms` of 5000: use 20 to 2000",
+                "carryout.toml line 1: `scales` of [mqtt]: topic `e/state` has a `value` that does not begin with `/`: \
+                 write it like \"/HX711/Weight\"",
+                "carryout.toml line 1: `scales` of [mqtt]: topic `e/state` has {plate} in its `availability`, which \
+                 speaks of a whole shelf",
+                "carryout.toml line 1: `scales` of [mqtt]: topic `e/state` has no {shelf} in its `availability`, and no \
+                 `shelf` beside it",
+            ],
+        ),
+        (
+            "[mqtt]\nscales = [{ topic = \"e/{shelf}/{plate}\", unit = \"g\", plate = 1 }, \
+             { topic = \"e/{shelf}/{plate}\", unit = \"kg\", plate = 1 }]\n",
+            vec![
+                "carryout.toml line 2: `scales` of [mqtt]: topic `e/{shelf}/{plate}` has {plate} in its topic and a \
+                 `plate` beside it: one of them",
+                "carryout.toml line 2: `scales` of [mqtt]: topic `e/{shelf}/{plate}` stands there twice",
+            ],
+        ),
         ("steps = 3\n", vec!["carryout.toml line 1: `steps` is not a section; write [steps]"]),
         ("[steps]\nbin_ms = 5000\n", vec!["carryout.toml line 2: [steps]: bin_ms must lie within 10..=1000"]),
     ] {

@@ -19,6 +19,7 @@ pub mod tls;
 
 use super::door::Door;
 use super::publish::Publish;
+use super::scales::ScaleOptions;
 use super::topic::{self, Topic};
 use super::wire::Refusal;
 use super::{Incoming, wire};
@@ -54,6 +55,8 @@ pub struct MqttOptions {
     pub user: Option<String>,
     /// The password in its first line; read at every connect, so that it may change.
     pub password_file: Option<SecretFile>,
+    /// Scales that publish plain numbers.
+    pub scales: Vec<ScaleOptions>,
     /// Names our two sessions at the broker; two daemons on one broker need different ones. Default: `carryout-{shop}`.
     pub client_id: Option<String>,
 }
@@ -79,6 +82,7 @@ impl Default for MqttOptions {
             user: None,
             password_file: None,
             client_id: None,
+            scales: Vec::new(),
         }
     }
 }
