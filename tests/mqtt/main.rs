@@ -7,8 +7,10 @@ mod mosquitto;
 #[path = "../common/small_shop.rs"]
 mod small_shop;
 
+mod access;
 mod broker;
 mod docs;
 mod input;
+mod pki;
 mod scales;
 mod tls;
