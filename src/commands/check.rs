@@ -10,6 +10,7 @@ use crate::sensors::mqtt::tls;
 use crate::shop::problems::{Problem, Problems};
 use crate::shop::{CameraKind, Shop};
 use std::fmt::Write;
+use std::net::IpAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -171,9 +172,15 @@ fn certificates(config: &Config) -> Vec<Problem> {
         // Told already.
         mqtt.client_key_file = None;
     }
-    let Err(tls::BadFile { key, what }) = tls::config(&mqtt) else { return Vec::new() };
     let mut found = Problems::of("carryout.toml");
-    found.error(None, format!("the {key} of [mqtt]: {what}"));
+    if let Err(tls::BadFile { key, what }) = tls::config(&mqtt) {
+        found.error(None, format!("the {key} of [mqtt]: {what}"));
+    }
+    let here = mqtt.host == "localhost" || mqtt.host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
+    if mqtt.user.is_some() && mqtt.ca_file.is_none() && !here {
+        let what = format!("[mqtt] has a `user` and no `ca_file`: the password travels to {} in the open", mqtt.host);
+        found.warning(None, what).try_this("speak TLS (docs/broker.md)");
+    }
     found.into_sorted()
 }
 

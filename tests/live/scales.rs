@@ -1,5 +1,5 @@
-//! A shop whose scales publish plain numbers, one topic a plate, five a second: what is taken is charged, what is put back
-//! is not.
+//! A shop whose scales publish plain numbers, one topic a plate, five a second, and whose daemon speaks MQTT 5: what is taken
+//! is charged, what is put back is not.
 
 use crate::shop::LiveShop;
 use serde_json::json;

@@ -192,10 +192,10 @@ impl LiveShop {
         .await;
     }
 
-    /// Scales from here on publish plain numbers, and the daemons to come are told how to read them.
+    /// Scales from here on publish plain numbers, and the daemons to come are told how to read them, and speak MQTT 5.
     pub fn plain_scales(&mut self) {
         let mut config = std::fs::read_to_string(self.home.config()).expect("the daemon's config");
-        config += PLAIN_SCALES;
+        config = config.replace("[mqtt]\n", "[mqtt]\nversion = \"5\"\n") + PLAIN_SCALES;
         std::fs::write(self.home.config(), config).expect("writing the daemon's config");
         self.plain.store(true, Ordering::Release);
     }

@@ -191,6 +191,19 @@ fn a_step_larger_than_the_lightest_product_is_warned_of() {
 }
 
 #[test]
+fn a_password_in_the_open_is_warned_of() {
+    let at = tempfile::tempdir().unwrap();
+    let config = at.path().join("carryout.toml");
+    for (host, warned) in [("broker.example", true), ("10.0.0.7", true), ("localhost", false), ("127.0.0.1", false)] {
+        let text = format!("[mqtt]\nhost = \"{host}\"\nuser = \"carryout\"\npassword_file = \"credential:mqtt\"\n");
+        fs::write(&config, text).unwrap();
+        let report = check(&CheckArgs { config: Some(config.clone()), shop: Some(root("config/demo-shop")) });
+        let wanted = format!("the password travels to {host} in the open; speak TLS");
+        assert!(report.is_well && report.text.contains(&wanted) == warned, "{host}: {}", report.text);
+    }
+}
+
+#[test]
 fn scales_of_shelves_that_nobody_built() {
     let at = tempfile::tempdir().unwrap();
     let config = at.path().join("carryout.toml");
