@@ -41,6 +41,7 @@ told_in_both_versions! {
     after_an_outage_the_status_is_said_again_and_late_decisions_are_not,
     large_batches_pass_and_an_enormous_message_does_not_shut_the_door,
     a_slow_floor_gets_every_tap_in_the_end,
+    a_decision_is_not_kept_for_a_gate_that_comes_back,
 }
 
 /// The MQTT side of a daemon, with the test in the floor's place.
@@ -308,6 +309,36 @@ async fn a_slow_floor_gets_every_tap_in_the_end(version: MqttVersion) {
         let (came, ack) = daemon.next_tap().await;
         assert_eq!(came, format!("t{n}"));
         ack.done();
+    }
+    daemon.crash().await;
+}
+
+/// Only MQTT 5 can say it: a broker keeps an event for whoever is away, and a decision for as long as it is one.
+async fn a_decision_is_not_kept_for_a_gate_that_comes_back(version: MqttVersion) {
+    use rumqttc::v5::mqttbytes::{QoS, v5::Packet};
+    let Some(broker) = Mosquitto::start() else { return };
+    let daemon = Daemon::start(&broker, version).await;
+    let (client, mut eventloop) =
+        rumqttc::v5::AsyncClient::new(rumqttc::v5::MqttOptions::new("gate", "127.0.0.1", broker.port), 16);
+    client.subscribe(format!("{BASE}/#"), QoS::AtLeastOnce).await.unwrap();
+    let mut good_s = Vec::new();
+    while good_s.len() < 2 {
+        let heard = tokio::time::timeout(PATIENCE, eventloop.poll()).await.expect("in time").expect("the broker lives");
+        match heard {
+            rumqttc::v5::Event::Incoming(Packet::SubAck(_)) => {
+                let decision = Publish::malformed(&GateId::new("gate-1"), TapId::new("t"), daemon.clock.now());
+                daemon.publish.send(decision).await.unwrap();
+                daemon.publish.send(event("kept")).await.unwrap();
+            }
+            rumqttc::v5::Event::Incoming(Packet::Publish(message)) => {
+                good_s.push(message.properties.and_then(|properties| properties.message_expiry_interval));
+            }
+            _ => {}
+        }
+    }
+    match version {
+        MqttVersion::V3 => assert_eq!(good_s, [None, None]),
+        MqttVersion::V5 => assert!(matches!(good_s[..], [Some(1..=2), None]), "{good_s:?}"),
     }
     daemon.crash().await;
 }

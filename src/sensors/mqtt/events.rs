@@ -6,6 +6,7 @@
 use super::connection::{Connection, News};
 use super::link::{Message, Speaker};
 use super::{Context, FAREWELL, told_to_stop};
+use crate::base::time::SECOND_US;
 use crate::base::{Ack, GateId};
 use crate::sensors::Incoming;
 use crate::sensors::outbox::Outbox;
@@ -161,8 +162,11 @@ impl Events {
 /// Hands waiting messages to the connection, as many as may be unconfirmed at once: `window`, 0 while it is down.
 fn send_waiting(outbox: &mut Outbox, speaker: &Speaker, context: &Context, window: usize, unconfirmed: &mut usize) {
     while *unconfirmed < window {
-        let Some(Publish { topic, payload, qos, retain, .. }) = outbox.pop(context.clock.now()) else { return };
-        if speaker.publish(format!("{}{topic}", context.base), qos, retain, payload) {
+        let now = context.clock.now();
+        let Some(Publish { topic, payload, qos, retain, good_until }) = outbox.pop(now) else { return };
+        // Begun seconds count: what is good for less than one would otherwise be good for none.
+        let good_s = good_until.map(|until| (until.since(now).max(0) / SECOND_US) as u32 + 1);
+        if speaker.publish(format!("{}{topic}", context.base), qos, retain, payload, good_s) {
             *unconfirmed += 1;
         }
     }

@@ -156,11 +156,15 @@ impl Link {
 }
 
 impl Speaker {
-    /// `false`: not a topic, or no room.
-    pub fn publish(&self, topic: String, qos: u8, retain: bool, payload: Vec<u8>) -> bool {
+    /// `false`: not a topic, or no room. `good_s`: for how long a broker of MQTT 5 may keep it for somebody who is away; one
+    /// of 3.1.1 cannot be told.
+    pub fn publish(&self, topic: String, qos: u8, retain: bool, payload: Vec<u8>, good_s: Option<u32>) -> bool {
         match self {
             Speaker::V3(client) => client.try_publish(topic, v3::qos(qos), retain, payload).is_ok(),
-            Speaker::V5(client) => client.try_publish(topic, v5::qos(qos), retain, payload).is_ok(),
+            Speaker::V5(client) => {
+                let properties = v5::PublishProperties { message_expiry_interval: good_s, ..Default::default() };
+                client.try_publish_with_properties(topic, v5::qos(qos), retain, payload, properties).is_ok()
+            }
         }
     }
 

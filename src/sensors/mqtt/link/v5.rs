@@ -1,8 +1,9 @@
 //! MQTT 5 over rumqttc's second client.
 //!
 //! What differs from 3.1.1 and matters here: a durable session has to say for how long; the broker says how many messages
-//! it takes at once; it is told how large a packet may be and throws larger ones away itself; and it says when it has taken
-//! a message that it will not pass on.
+//! it takes at once; it is told for how long a message is good, so that no decision waits for a gate that comes back; it is
+//! told how large a packet may be and throws larger ones away itself; and it says when it has taken a message that it will
+//! not pass on.
 
 use super::super::{KEEP_ALIVE, PACKET_BYTES, REQUESTS, SESSION_S, WINDOW, tls};
 use super::{Heard, Leftover, Lost, Message, Why, Wishes};
@@ -13,7 +14,7 @@ use rumqttc::v5::mqttbytes::{Error as PacketError, QoS};
 use rumqttc::v5::{AsyncClient, ConnectionError, Event, EventLoop, MqttOptions, Request, StateError};
 use rumqttc::{Outgoing, Transport};
 
-pub use rumqttc::v5::mqttbytes::v5::Publish;
+pub use rumqttc::v5::mqttbytes::v5::{Publish, PublishProperties};
 
 /// Messages in flight, if the broker does not say how many it takes.
 const IN_FLIGHT: u16 = 100;
