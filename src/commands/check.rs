@@ -173,7 +173,7 @@ fn certificates(config: &Config) -> Vec<Problem> {
         mqtt.client_key_file = None;
     }
     let mut found = Problems::of("carryout.toml");
-    if let Err(tls::BadFile { key, what }) = tls::config(&mqtt) {
+    for tls::BadFile { key, what } in tls::problems(&mqtt) {
         found.error(None, format!("the {key} of [mqtt]: {what}"));
     }
     let here = mqtt.host == "localhost" || mqtt.host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());

@@ -6,6 +6,8 @@
 
 #[path = "../common/mosquitto.rs"]
 mod mosquitto;
+#[path = "../common/pki.rs"]
+mod pki;
 #[path = "../common/world.rs"]
 mod world;
 
@@ -19,5 +21,6 @@ mod replay;
 mod scales;
 mod secrets;
 mod simulator;
+mod tls;
 mod unacked;
 mod watchdog;

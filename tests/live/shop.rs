@@ -95,7 +95,11 @@ pub struct LiveShop {
 impl LiveShop {
     /// Shop, broker, upstream, devices; the daemon comes with [`LiveShop::start`]. `None`: no mosquitto.
     pub async fn build() -> Option<LiveShop> {
-        let broker = Mosquitto::start()?;
+        LiveShop::build_around(Mosquitto::start()?).await
+    }
+
+    /// The same around a broker with settings of its own; devices speak to its first listener.
+    pub async fn build_around(broker: Mosquitto) -> Option<LiveShop> {
         carryout::sync::install_tls_provider();
         let upstream_token = "upstream-token-for-live-tests".to_owned();
         let options = UpstreamOptions { token: Some(upstream_token.clone()), ..UpstreamOptions::default() };

@@ -246,6 +246,31 @@ async fn who_has_no_password_or_a_wrong_one_is_not_let_in() {
             daemon.abort();
         }
     }
+    // A password that cannot be read is no empty one: nobody is called.
+    let (to_floor, mut floor) = mpsc::channel(64);
+    let (_publish, outgoing) = mpsc::channel(16);
+    let (_stop, shutdown) = watch::channel(false);
+    let (counters, clock) = (Counters::default(), Clock::anchored_after(ShopTime(0)));
+    let file = dir.path().join("later");
+    let options = MqttOptions {
+        port: broker.port,
+        user: Some("carryout".into()),
+        password_file: Some(file.clone().into()),
+        ..MqttOptions::default()
+    };
+    let shop = Arc::new(crate::small_shop::small_shop());
+    let daemon = tokio::spawn(mqtt::run(options, shop, to_floor, outgoing, clock, counters.clone(), shutdown));
+    let mut told = async || tokio::time::timeout(PATIENCE, floor.recv()).await.expect("in time").expect("it runs");
+    match told().await.stamped.observation {
+        Observation::Broker { up: false, why: Some(why) } => {
+            assert!(why.contains("the password_file of [mqtt]"), "{why}")
+        }
+        other => panic!("{other:?}"),
+    }
+    assert!(counters.get("mqtt.password_file") > 0);
+    std::fs::write(&file, "secret\n").unwrap();
+    assert_eq!(told().await.stamped.observation, Observation::Broker { up: true, why: None });
+    daemon.abort();
 }
 
 #[tokio::test(flavor = "multi_thread")]

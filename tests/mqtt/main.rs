@@ -4,6 +4,8 @@
 mod device;
 #[path = "../common/mosquitto.rs"]
 mod mosquitto;
+#[path = "../common/pki.rs"]
+mod pki;
 #[path = "../common/small_shop.rs"]
 mod small_shop;
 
@@ -11,6 +13,5 @@ mod access;
 mod broker;
 mod docs;
 mod input;
-mod pki;
 mod scales;
 mod tls;

@@ -128,6 +128,7 @@ fn certificates_for_the_broker_are_looked_at() {
         ("no CA", None, Some(&pem), Some(&key), Some("the ca_file of [mqtt]: cannot read ")),
         ("no PEM", Some("hello"), Some(&pem), Some(&key), Some("ca.crt is no certificate in PEM")),
         ("no certificate", Some(&pem), None, Some(&key), Some("the client_cert_file of [mqtt]: cannot read ")),
+        ("no certificate, though the CA is none either", Some("x"), None, Some(&key), Some("own.crt: No such file")),
         ("no key", Some(&pem), Some(&pem), None, Some("the client_key_file of [mqtt]: cannot read ")),
         ("an empty key", Some(&pem), Some(&pem), Some(""), Some("own.key is empty")),
         ("not a key", Some(&pem), Some(&pem), Some(&pem), Some("own.key is no private key in PEM")),

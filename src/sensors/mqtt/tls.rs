@@ -55,6 +55,16 @@ pub fn config(options: &MqttOptions) -> Result<Option<Arc<ClientConfig>>, BadFil
     Ok(Some(Arc::new(config)))
 }
 
+/// Everything that is wrong with the files at once, for a check before a shop opens.
+pub fn problems(options: &MqttOptions) -> Vec<BadFile> {
+    let ca = options.ca_file.as_deref().and_then(|path| certificates("ca_file", path).err());
+    let chain = options.client_cert_file.as_deref().and_then(|path| certificates("client_cert_file", path).err());
+    let key = options.client_key_file.as_ref().and_then(|file| key(file).err());
+    let found: Vec<BadFile> = [ca, chain, key].into_iter().flatten().collect();
+    // Each by itself is well: do they go together?
+    if found.is_empty() { config(options).err().into_iter().collect() } else { found }
+}
+
 fn certificates(key: &'static str, path: &Path) -> Result<Vec<CertificateDer<'static>>, BadFile> {
     let text =
         std::fs::read(path).map_err(|why| BadFile::new(key, format_args!("cannot read {}: {why}", path.display())))?;
