@@ -73,9 +73,12 @@ pub enum Observation {
         #[serde(default)]
         refund: Option<RefundId>,
     },
-    /// The broker connection for measurements came or went.
+    /// The broker connection for measurements came or went. `why`: what is to be done about it, in a sentence, where that
+    /// is known (a certificate, a password).
     Broker {
         up: bool,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        why: Option<String>,
     },
     /// The shop opens or closes for new visits (disk, opening hours).
     Open {

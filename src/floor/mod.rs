@@ -82,6 +82,8 @@ pub struct Floor {
     /// Nobody new comes in, and why.
     closed: Option<String>,
     broker_up: bool,
+    /// What is to be done about a broker that is away, where it is known.
+    broker_why: Option<String>,
     durable_seq: u64,
     state: (State, ShopTime),
     known_unhealthy: BTreeMap<String, String>,
@@ -137,6 +139,7 @@ impl Floor {
             offline_since: None,
             closed: None,
             broker_up: true,
+            broker_why: None,
             durable_seq: 0,
             state: (State::Up, ShopTime(0)),
             known_unhealthy: BTreeMap::new(),
@@ -199,7 +202,7 @@ impl Floor {
             Observation::RefundAsked { charge, amount, reason, refund } => {
                 self.refund_asked(charge, amount, reason, refund)
             }
-            Observation::Broker { up } => self.broker_up = up,
+            Observation::Broker { up, why } => (self.broker_up, self.broker_why) = (up, why),
             Observation::Open { open, why } => self.closed = (!open).then_some(why),
             Observation::Durable { seq } => self.durable_seq = self.durable_seq.max(seq),
             Observation::Tick => self.tick(),

@@ -82,8 +82,8 @@ impl Floor {
             None => {}
         }
         if !self.broker_up {
-            reasons
-                .push("The message broker does not answer: shelves and gates are not heard. Check mosquitto.".into());
+            let what_to_do = self.broker_why.as_deref().unwrap_or("Check mosquitto.");
+            reasons.push(format!("The message broker does not answer: shelves and gates are not heard. {what_to_do}"));
         }
         if let Some(since) = self.offline_since {
             let lasting = lasting(self.now.since(since));

@@ -6,6 +6,8 @@
 
 #[path = "../common/mosquitto.rs"]
 mod mosquitto;
+#[path = "../common/pki.rs"]
+mod pki;
 #[path = "../common/world.rs"]
 mod world;
 
@@ -17,7 +19,9 @@ mod disk;
 mod kill;
 mod page;
 mod replay;
+mod scales;
 mod secrets;
 mod simulator;
+mod tls;
 mod unacked;
 mod watchdog;

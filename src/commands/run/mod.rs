@@ -13,7 +13,7 @@ mod recording;
 
 use crate::base::limits::{FLOOR_QUEUE, LEDGER_QUEUE, MODEL_QUEUE, PUBLISH_QUEUE, TICK};
 use crate::base::time::Clock;
-use crate::base::{Counters, ShopTime};
+use crate::base::{Counters, SecretFile, ShopTime};
 use crate::commands::replay::Beginning;
 use crate::config::{CONFIG_FILE, Config};
 use crate::events::{Decision, Effect, Observation, Stamped};
@@ -114,7 +114,7 @@ async fn open(config: Config, shop: Arc<Shop>, record: Option<&Path>) -> Result<
     let listener = tokio::net::TcpListener::bind(config.web.listen)
         .await
         .map_err(|error| format!("[web] listen {}: {error}; is another carryout running?", config.web.listen))?;
-    let token = read_token(config.web.token_file.as_deref())?;
+    let token = read_token(config.web.token_file.as_ref())?;
     let recording = record.map(|dir| {
         recording::start(dir, &config.shop.directory, &beginning, &entries)
             .map_err(|error| format!("--record {}: {error}", dir.display()))
@@ -346,17 +346,14 @@ async fn tell_status(
     }
 }
 
-fn read_token(file: Option<&Path>) -> Result<String, Failure> {
+fn read_token(file: Option<&SecretFile>) -> Result<String, Failure> {
     let Some(file) = file else {
         tracing::warn!("no [web] token_file: the page shows only whether the shop is up, and nobody may write");
         return Ok(String::new());
     };
-    let text =
-        std::fs::read_to_string(file).map_err(|error| format!("[web] token_file {}: {error}", file.display()))?;
-    match text.lines().next().map(str::trim).filter(|token| token.len() >= 16) {
-        Some(token) => Ok(token.to_owned()),
-        None => {
-            Err(format!("[web] token_file {}: its first line must be at least 16 characters", file.display()).into())
-        }
+    let line = file.first_line().map_err(|error| format!("[web] token_file: {error}"))?;
+    match line.trim() {
+        token if token.len() >= 16 => Ok(token.to_owned()),
+        _ => Err(format!("[web] token_file {file}: its first line must be at least 16 characters").into()),
     }
 }
