@@ -18,6 +18,7 @@ mod demo;
 mod disk;
 mod kill;
 mod page;
+mod poison;
 mod replay;
 mod scales;
 mod secrets;
