@@ -14,6 +14,7 @@ mod world;
 mod shop;
 
 mod bad_input;
+mod campaign;
 mod demo;
 mod disk;
 mod kill;

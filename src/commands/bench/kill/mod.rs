@@ -40,7 +40,7 @@ const WRONG: usize = 20;
 
 pub fn measure(how: Measure, notes: &mut Vec<String>) -> Result<Vec<Figure>, String> {
     let (kills, visits_a_day) = match how.length {
-        Length::Brief => (8, 20),
+        Length::Brief => (8, 5),
         Length::Short => (200, 200),
         Length::Long => (2_000, 1_000),
     };
