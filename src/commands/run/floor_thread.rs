@@ -129,3 +129,51 @@ impl FloorThread {
         !self.batches.is_closed()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::floor::{Books, FloorOptions};
+    use crate::shop::Shop;
+
+    /// The ledger does not keep up: the floor waits, an alarm counts, and nothing is left out.
+    #[test]
+    fn a_full_queue_to_the_ledger_makes_the_floor_wait() {
+        let dir = tempfile::tempdir().unwrap();
+        let shop = Shop::read(concat!(env!("CARGO_MANIFEST_DIR"), "/config/demo-shop")).unwrap().0;
+        let shop = Arc::new(shop);
+        let counters = Counters::default();
+        let (to_floor, incoming) = mpsc::channel(8);
+        let (batches, mut to_ledger) = mpsc::channel(1);
+        let books = Books::new(shop.clone());
+        let floor = FloorThread {
+            floor: Floor::new(shop, FloorOptions::default(), books, counters.clone()),
+            incoming,
+            batches,
+            durable: Arc::default(),
+            snapshot: watch::channel(Arc::default()).0,
+            stop: Arc::default(),
+            ticks: Arc::default(),
+            recording: None,
+            taster: Taster::open(dir.path()).unwrap(),
+            counters: counters.clone(),
+        };
+        // Every start is an entry of its own.
+        let started = |t| Stamped { arrival: ShopTime(t), observation: Observation::Started { anchor_us: t } };
+        let running = std::thread::spawn(move || floor.run(started(1), |_| {}));
+        for t in [2, 3] {
+            to_floor.blocking_send(Incoming { stamped: started(t), ack: None }).unwrap();
+        }
+        while counters.get("ledger.queue_full") == 0 {
+            std::thread::yield_now();
+        }
+        drop(to_floor);
+        let mut entries = Vec::new();
+        while let Some(batch) = to_ledger.blocking_recv() {
+            entries.extend(batch.entries);
+        }
+        running.join().unwrap();
+        let times: Vec<i64> = entries.iter().map(|entry| entry.t.0).collect();
+        assert_eq!(times, [1, 2, 3]);
+    }
+}
