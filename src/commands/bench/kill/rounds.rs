@@ -25,7 +25,10 @@ const AHEAD_US: i64 = 10_000_000;
 /// Somebody comes about this often, us.
 const EVERY_US: (f64, f64) = (1.2e6, 3.5e6);
 /// What does not happen within this is not waited for: the kill comes anyway.
-const AT_LATEST: Duration = Duration::from_secs(5);
+const AT_LATEST: Duration = Duration::from_secs(3);
+/// One life in six is a whole one, ms: visits close, charges, refunds and reviews are under way when it ends. Visits of before a
+/// start are not closed in a daemon's first 6 s, so shorter lives never see money.
+const WHOLE_LIFE_MS: (f64, f64) = (7_000.0, 11_000.0);
 /// At the end: the last leave, visits that nobody followed to the door are closed after a minute, queues empty.
 const LAST_WORDS: Duration = Duration::from_secs(150);
 /// A daemon that is not up within this does not come up.
@@ -51,7 +54,7 @@ impl Moment {
     fn draw(chance: &mut Chance) -> Moment {
         match chance.below(10) {
             0 => Moment::After(chance.between(0.0, 300.0) as u64), // in the middle of recovering
-            1..=4 => Moment::After(chance.between(300.0, 4_000.0) as u64),
+            1..=4 => Moment::After(chance.between(300.0, 2_500.0) as u64),
             5 => Moment::OnTap,
             6 => Moment::OnDecision,
             7 => Moment::OnEvent,
@@ -110,6 +113,7 @@ async fn play(stage: &mut Stage, kills: u32, seed: u64) -> Result<Verdict, Strin
         chance: Chance::new(seed, "kill"),
         witness: Witness::new(stage.shop.clone()),
         next_us: start_us + 3_000_000,
+        starting: None,
         verdict: Verdict::default(),
         live,
         clock,
@@ -159,6 +163,8 @@ struct Campaign<'a> {
     tasks: JoinSet<()>,
     /// When the next party taps.
     next_us: i64,
+    /// The daemon was started then and has not spoken yet.
+    starting: Option<Instant>,
     verdict: Verdict,
 }
 
@@ -171,7 +177,11 @@ impl Campaign<'_> {
             // Into the middle of what follows from it.
             _ => self.chance.between(0.0, 6.0),
         };
+        let whole = self.chance.yes(1.0 / 6.0);
+        let at_least_ms = if whole { self.chance.between(WHOLE_LIFE_MS.0, WHOLE_LIFE_MS.1) as u64 } else { 0 };
         self.stage.start_daemon()?;
+        self.starting = Some(Instant::now());
+        self.play_until(Moment::After(at_least_ms), 0.0).await?;
         self.play_until(moment, after_ms).await?;
         self.stage.kill_daemon();
         self.verdict.kills += 1;
@@ -211,7 +221,7 @@ impl Campaign<'_> {
     async fn play_until(&mut self, moment: Moment, after_ms: f64) -> Result<(), String> {
         let mut calls = self.stage.upstream.happenings();
         let since = Instant::now();
-        let (mut come, mut up) = (false, None);
+        let mut come = false;
         let limit = match moment {
             Moment::After(ms) => Duration::from_millis(ms),
             _ => AT_LATEST,
@@ -220,11 +230,11 @@ impl Campaign<'_> {
             self.invite();
             self.stage.daemon_lives()?;
             let until_us = self.playback.now_us() + 100_000;
-            let Campaign { live, playback, clock, witness, .. } = self;
+            let Campaign { live, playback, clock, witness, starting, verdict, .. } = self;
             let playing = live.play(playback, clock, until_us, |_, happened| {
                 witness.hear(&happened);
-                if up.is_none() && matches!(&happened, Happened::Heard(Heard::Status(s)) if s["state"] != "offline") {
-                    up = Some(since.elapsed());
+                if matches!(&happened, Happened::Heard(Heard::Status(s)) if s["state"] != "offline") {
+                    verdict.up_ms.extend(starting.take().map(|since| since.elapsed().as_secs_f64() * 1e3));
                 }
                 come |= moment.has_come(&happened);
             });
@@ -234,7 +244,6 @@ impl Campaign<'_> {
                 () = tokio::time::sleep(limit.saturating_sub(since.elapsed())) => break,
             }
         }
-        self.verdict.up_ms.extend(up.map(|up| up.as_secs_f64() * 1e3));
         if come {
             tokio::time::sleep(Duration::from_secs_f64(after_ms * 1e-3)).await;
         }
