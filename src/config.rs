@@ -104,7 +104,9 @@ impl Config {
                 Config::parse_anyway(&name, &text)
             }
             Err(mut problem) => {
-                problem.try_this("copy config/carryout.toml there, or say --config FILE");
+                if !path.exists() {
+                    problem.try_this("copy config/carryout.toml there, or say --config FILE");
+                }
                 (Config::default(), vec![problem])
             }
         };

@@ -3,7 +3,7 @@
 //! serde stops at the first thing it does not like. So each key is tried by itself over the defaults, and the section is
 //! made of those that fit: one round names them all.
 
-use crate::shop::fields::Lines;
+use crate::shop::fields::{Lines, refuse_cards};
 use crate::shop::problems::{Problem, Problems, did_you_mean, shown, told_by_parser};
 use serde::de::{DeserializeOwned, Deserializer, Error as _, Visitor};
 use std::collections::BTreeMap;
@@ -30,6 +30,7 @@ impl Sections {
                 format!("not TOML: {}", told_by_parser(error.message())),
             );
         }
+        refuse_cards(text, spanned.get_ref(), &at, &mut problems);
         let mut lines = BTreeMap::new();
         note_lines("", spanned.get_ref(), &at, &mut lines);
         let written: Table = if errors.is_empty() { toml::from_str(text).unwrap_or_default() } else { Table::new() };

@@ -4,6 +4,7 @@
 //! few that detectors share ([`Output`]). The file's hash is part of the manifest and is checked whenever it is loaded,
 //! so that a model is known by what it is and not by where it lies.
 
+use crate::shop::problems::told_by_parser;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
@@ -123,8 +124,9 @@ impl Default for Placing {
 pub enum ManifestError {
     #[error("reading {what} {path}: {cause}", path = path.display())]
     Unreadable { what: &'static str, path: PathBuf, cause: std::io::Error },
-    #[error("reading model manifest {path}: {cause}", path = path.display())]
-    Malformed { path: PathBuf, cause: Box<toml::de::Error> },
+    /// In the parser's words, without the line it would quote.
+    #[error("reading model manifest {path} line {line}: {why}", path = path.display())]
+    Malformed { path: PathBuf, line: usize, why: String },
     #[error("reading model manifest {path}: {problem}", path = path.display())]
     Wrong { path: PathBuf, problem: String },
     #[error(
@@ -146,8 +148,12 @@ impl Manifest {
 
     /// `path` is where the text came from: the model file lies beside it.
     pub fn parse(text: &str, path: &Path) -> Result<Manifest, ManifestError> {
-        let mut manifest: Manifest = toml::from_str(text)
-            .map_err(|cause| ManifestError::Malformed { path: path.to_owned(), cause: Box::new(cause) })?;
+        let mut manifest: Manifest =
+            toml::from_str(text).map_err(|error: toml::de::Error| ManifestError::Malformed {
+                path: path.to_owned(),
+                line: error.span().map_or(1, |span| text[..span.start].matches('\n').count() + 1),
+                why: told_by_parser(error.message()),
+            })?;
         manifest.path = path.to_owned();
         match manifest.problem() {
             Some(problem) => Err(ManifestError::Wrong { path: path.to_owned(), problem }),

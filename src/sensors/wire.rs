@@ -6,7 +6,8 @@
 
 use crate::base::card;
 use crate::base::{Counters, ShopTime, TapId, limits, time::SECOND_US};
-use serde::de::DeserializeOwned;
+use serde::Deserialize;
+use serde::de::{DeserializeOwned, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 use std::fmt;
 
@@ -127,22 +128,82 @@ pub fn check_size(from: Origin, payload: &[u8]) -> Result<(), Refusal> {
     Err(from.refuse(Why::Oversized, detail))
 }
 
-/// The payload as an object, free of card numbers.
+/// The payload as an object, without a key that comes twice.
 ///
 /// A tap's refusal for a card number still has to find the tap's id, so that check is separate: [`refuse_cards`].
 pub fn object(from: Origin, payload: &[u8]) -> Result<Map<String, Value>, Refusal> {
     check_size(from, payload)?;
-    let value = if is_cbor(payload) {
-        cbor(payload).ok_or_else(|| from.refuse(Why::Malformed, "begins like CBOR and is none of the shape of JSON"))?
+    let Tree(value) = if is_cbor(payload) {
+        let why = "begins like CBOR and is none of the shape of JSON, or has a key twice";
+        cbor(payload).ok_or_else(|| from.refuse(Why::Malformed, why))?
     } else {
         // serde_json's own words quote the payload; its position does not.
         serde_json::from_slice(payload).map_err(|error| {
-            from.refuse(Why::Malformed, format_args!("no JSON after line {} column {}", error.line(), error.column()))
+            let what = if error.is_data() { "a key comes twice before" } else { "no JSON after" };
+            from.refuse(Why::Malformed, format_args!("{what} line {} column {}", error.line(), error.column()))
         })?
     };
     match value {
         Value::Object(map) => Ok(map),
         _ => Err(from.refuse(Why::Malformed, "not an object")),
+    }
+}
+
+/// A value in which no key comes twice: of two tokens one would be charged, and which one is up to whoever reads it.
+struct Tree(Value);
+
+impl<'de> Deserialize<'de> for Tree {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Tree, D::Error> {
+        deserializer.deserialize_any(AnyValue).map(Tree)
+    }
+}
+
+struct AnyValue;
+
+impl<'de> Visitor<'de> for AnyValue {
+    type Value = Value;
+    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str("JSON")
+    }
+    fn visit_unit<E: Error>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+    fn visit_none<E: Error>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+    fn visit_bool<E: Error>(self, truth: bool) -> Result<Value, E> {
+        Ok(truth.into())
+    }
+    fn visit_u64<E: Error>(self, n: u64) -> Result<Value, E> {
+        Ok(n.into())
+    }
+    fn visit_i64<E: Error>(self, n: i64) -> Result<Value, E> {
+        Ok(n.into())
+    }
+    fn visit_f64<E: Error>(self, x: f64) -> Result<Value, E> {
+        Ok(x.into())
+    }
+    fn visit_str<E: Error>(self, text: &str) -> Result<Value, E> {
+        Ok(text.into())
+    }
+    fn visit_string<E: Error>(self, text: String) -> Result<Value, E> {
+        Ok(text.into())
+    }
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Value, A::Error> {
+        let mut values = Vec::new();
+        while let Some(Tree(value)) = seq.next_element()? {
+            values.push(value);
+        }
+        Ok(Value::Array(values))
+    }
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
+        let mut map = Map::new();
+        while let Some((key, Tree(value))) = entries.next_entry::<String, Tree>()? {
+            if map.insert(key, value).is_some() {
+                return Err(A::Error::custom("a key comes twice"));
+            }
+        }
+        Ok(Value::Object(map))
     }
 }
 

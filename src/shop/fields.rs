@@ -42,8 +42,7 @@ impl<'t> Document<'t> {
             let line = error.span().map(|span| lines.at(span.start));
             problems.error(line, format!("not TOML: {}", told_by_parser(error.message())));
         }
-        refuse_cards_in_comments(text, &mut problems);
-        refuse_cards_in(root.get_ref(), &lines, &mut problems);
+        refuse_cards(text, root.get_ref(), &lines, &mut problems);
         Document { lines, root, is_toml, problems: RefCell::new(problems) }
     }
 
@@ -72,6 +71,12 @@ impl<'t> Document<'t> {
     fn line_of<T>(&self, spanned: &Spanned<T>) -> usize {
         self.lines.at(spanned.span().start)
     }
+}
+
+/// Card numbers anywhere in a file of ours.
+pub fn refuse_cards(text: &str, root: &DeTable<'_>, lines: &Lines, problems: &mut Problems) {
+    refuse_cards_in_comments(text, problems);
+    refuse_cards_in(root, lines, problems);
 }
 
 /// Comments are free text too. A `#` within a string only means that the string is looked at twice.

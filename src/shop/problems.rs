@@ -83,10 +83,12 @@ impl Problems {
         self.found.iter().any(Problem::is_error)
     }
 
-    /// In the order of the file; what belongs to no line comes first.
+    /// In the order of the file; what belongs to no line comes first. One sentence about one line is said once, however
+    /// often the parser stumbled there.
     pub fn into_sorted(self) -> Vec<Problem> {
         let mut found = self.found;
         found.sort_by_key(|problem| problem.line);
+        found.dedup();
         found
     }
 }

@@ -10,6 +10,7 @@ use super::plan::{AT_READER_US, Goods, Planner};
 use super::world::{WALK_M_S, World};
 use crate::base::{PlateNo, ProductId, ShelfId};
 use crate::events::Credential;
+use crate::shop::problems::shown;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
@@ -56,7 +57,7 @@ enum Action {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("script line {line}, case {case}: {reason}")]
+#[error("script line {line}, case {case}: {reason}", case = shown(case))]
 pub struct ScriptError {
     pub case: String,
     pub line: u64,
@@ -91,8 +92,12 @@ impl Script {
         let headers = reader.headers().map_err(|err| at(1, "", err.to_string()))?.clone();
         let mut column = [0; COLUMNS.len()];
         for (place, name) in column.iter_mut().zip(COLUMNS) {
-            let found = headers.iter().position(|header| header == name);
-            *place = found.ok_or_else(|| at(1, "", format!("column {name} is missing: {}", COLUMNS.join(","))))?;
+            let mut found = headers.iter().enumerate().filter(|(_, header)| *header == name).map(|(at, _)| at);
+            let (first, second) = (found.next(), found.next());
+            if second.is_some() {
+                return Err(at(1, "", format!("column {name} is there twice")));
+            }
+            *place = first.ok_or_else(|| at(1, "", format!("column {name} is missing: {}", COLUMNS.join(","))))?;
         }
         let mut cases: Vec<Case> = Vec::new();
         for record in reader.records() {
@@ -114,7 +119,7 @@ fn row<'a>(line: u64, cell: &dyn Fn(usize) -> &'a str) -> Result<Row, String> {
     let number = |k: usize| {
         let text: &str = cell(k);
         let value = text.parse::<f64>().ok().filter(|value| value.is_finite() && *value >= 0.0);
-        value.ok_or_else(|| format!("{} \"{text}\" is not a number from 0 up", COLUMNS[k]))
+        value.ok_or_else(|| format!("{} \"{}\" is not a number from 0 up", COLUMNS[k], shown(text)))
     };
     let action = match cell(2) {
         "take" => Action::Take,
@@ -126,21 +131,21 @@ fn row<'a>(line: u64, cell: &dyn Fn(usize) -> &'a str) -> Result<Row, String> {
             Some(to) if !to.trim().is_empty() => Action::HandOff(to.trim().to_owned()),
             _ => {
                 let known = "take, put, handoff:<shopper>, drop, enter or exit";
-                return Err(format!("unknown action \"{other}\"; it may be {known}"));
+                return Err(format!("unknown action \"{}\"; it may be {known}", shown(other)));
             }
         },
     };
     let goods = !matches!(action, Action::Enter | Action::Exit);
     let plates = cell(5).split_whitespace().map(|plate| plate.parse::<PlateNo>());
     let plates =
-        plates.collect::<Result<Vec<_>, _>>().map_err(|_| format!("plates \"{}\" are not numbers", cell(5)))?;
+        plates.collect::<Result<Vec<_>, _>>().map_err(|_| format!("plates \"{}\" are not numbers", shown(cell(5))))?;
     let quantity = match cell(7) {
         "" => 1,
         text => text
             .parse::<u32>()
             .ok()
             .filter(|n| (1..=50).contains(n))
-            .ok_or_else(|| format!("quantity \"{text}\" is not a whole number from 1 to 50"))?,
+            .ok_or_else(|| format!("quantity \"{}\" is not a whole number from 1 to 50", shown(text)))?,
     };
     if goods && cell(6).is_empty() {
         return Err(format!("{} of nothing: product is empty", cell(2)));

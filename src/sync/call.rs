@@ -3,6 +3,7 @@
 use super::client::{Client, Failed};
 use crate::base::{ChargeId, RefundId};
 use crate::ledger::RowState;
+use crate::shop::problems::shown;
 use serde_json::Value;
 
 /// What is to be sent, complete.
@@ -117,7 +118,7 @@ fn standing(answer: &Value, body: &Value) -> Verdict {
     match answer["state"].as_str() {
         Some("captured") => Verdict::Captured,
         Some("declined") => Verdict::Declined(answer["reason"].as_str().unwrap_or("no reason given").to_owned()),
-        Some(other) => Verdict::Unknown(format!("upstream says {}", other.chars().take(40).collect::<String>())),
+        Some(other) => Verdict::Unknown(format!("upstream says {}", shown(other))),
         None => Verdict::Unknown("upstream accepted it without saying how it stands".into()),
     }
 }

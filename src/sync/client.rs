@@ -4,6 +4,7 @@
 
 use super::body;
 use super::options::{SyncError, SyncOptions, install_tls_provider};
+use crate::base::card::{holds_card_number, looks_like_card_number};
 use crate::base::time::Clock;
 use crate::base::{Cents, ShopId, TapId};
 use crate::events::{Answer, Authorised, Credential, Observation, Stamped};
@@ -17,6 +18,9 @@ use tokio::sync::{Semaphore, mpsc};
 
 /// Authorisations under way at once. More: answered `Unreachable` at once, and the offline rule decides.
 const AUTHORISATIONS: usize = 64;
+
+/// Characters of an authorisation's id, as of a token. More: not meant as one.
+const AUTHORIZATION_ID_CHARS: usize = 256;
 
 /// Bytes of an answer that are read; more is cut off and does not parse.
 const ANSWER_BYTES: usize = 4 * 1024 * 1024;
@@ -176,7 +180,11 @@ impl Client {
             bytes.extend_from_slice(&chunk);
         }
         let body: Value = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
-        let reason = || body["reason"].as_str().unwrap_or("no reason given").chars().take(200).collect::<String>();
+        let reason = || match body["reason"].as_str() {
+            None => "no reason given".to_owned(),
+            Some(text) if looks_like_card_number(text) => "a reason that looks like a card number".to_owned(),
+            Some(text) => text.chars().take(200).collect(),
+        };
         match status.as_u16() {
             200..=299 => Ok(body),
             402 => Err(Failed::Declined(reason())),
@@ -209,11 +217,16 @@ impl<'a> Request<'a> {
     }
 }
 
+/// What upstream holds; `None` for an answer that cannot be meant. The id goes into the ledger and into an address.
 fn held(answer: &Value) -> Option<Answer> {
-    Some(Answer::Held {
-        authorization_id: answer["authorization_id"].as_str()?.to_owned(),
-        amount: Cents(answer["amount"].as_i64()?),
-        expires_us: answer["expires_us"].as_i64()?,
+    let id = answer["authorization_id"].as_str()?;
+    let plain = (1..=AUTHORIZATION_ID_CHARS).contains(&id.chars().count()) && !id.chars().any(char::is_control);
+    let amount = answer["amount"].as_i64().filter(|amount| *amount >= 0)?;
+    let expires_us = answer["expires_us"].as_i64()?;
+    (plain && !holds_card_number(&answer["authorization_id"])).then(|| Answer::Held {
+        authorization_id: id.to_owned(),
+        amount: Cents(amount),
+        expires_us,
     })
 }
 

@@ -6,7 +6,7 @@ use super::tell::{Told, tell};
 use super::{Problem, Web};
 use crate::base::{BodyId, Cents, ReceiptId, ShopTime, VisitId};
 use crate::carts::{Cart, CartState, Receipt};
-use crate::events::{Credential, Entry, Fact, Observation};
+use crate::events::{Credential, Entry, Fact, Observation, Subject};
 use crate::floor::VisitView;
 use crate::sensors::gate;
 use crate::sensors::wire::{self, Fields, Origin, Refusal};
@@ -139,16 +139,33 @@ async fn look_up(web: &Web, id: VisitId) -> Result<Visit, Problem> {
     Ok(visit)
 }
 
-/// Staff bind a payer: `{"credential": …}` as in a tap. 200 with the visit once it is on disk, 202 while it is not.
+/// Staff bind a payer: `{"credential": …}` as in a tap. 200 with the visit once it is on disk, 202 while it is not. The
+/// floor has the last word: who is not its payer by now was not bound, and nobody may believe that they pay.
 pub async fn bind_payer(State(web): State<Arc<Web>>, Id(id): Id, request: Request) -> Result<Response, Problem> {
     let payload = body::bytes(request, &web, "payer").await?;
     let credential = read_payer(&id.to_string(), &payload).map_err(|refusal| body::refused(&web, refusal))?;
     let visit = VisitId(id);
     look_up(&web, visit).await?;
+    let token = credential.token.clone();
     match tell(&web, visit, Observation::Bind { visit, credential }).await? {
-        Told::Durable => Ok(axum::Json(look_up(&web, visit).await?).into_response()),
+        Told::Durable => {
+            let entries = web.books(move |books| books.visit_entries(visit)).await?;
+            if !entries.iter().any(|entry| binds(entry, &token)) {
+                return Err(Problem::conflict(
+                    "The floor did not take this: the visit has a payer already, or this one still pays for another \
+                     visit; bind them when they have left. Read it again.",
+                ));
+            }
+            Ok(axum::Json(look_up(&web, visit).await?).into_response())
+        }
         Told::Pending => Ok((StatusCode::ACCEPTED, axum::Json(json!({ "visit_id": visit }))).into_response()),
     }
+}
+
+/// Whether an entry made the holder of `token` the payer. Sent twice, the second time finds the first one's.
+fn binds(entry: &Entry, token: &str) -> bool {
+    let of_token = matches!(&entry.subject, Some(Subject::Credential(credential)) if credential.token == token);
+    of_token && matches!(entry.fact, Fact::PayerBound { .. })
 }
 
 fn read_payer(visit: &str, payload: &[u8]) -> Result<Credential, Refusal> {

@@ -50,6 +50,13 @@ async fn bad_input_stops_nothing() {
     }
 
     shop.comes_in("ann").await;
+    // She pays for herself: who is bound beside her is not bound, and who is bound already is.
+    let payer = format!("/api/v1/visits/{}/payer", shop.visits["ann"]);
+    for (token, wanted) in [("tok_bob", 409), ("tok_ann", 200)] {
+        let credential = json!({"credential": {"kind": "card", "token": token}});
+        let (status, said) = shop.post(&payer, credential.to_string()).await;
+        assert_eq!(status, wanted, "{token}: {said}");
+    }
     shop.takes("ann", "cola").await;
     shop.leaves("ann").await;
     shop.upstream_has("the charge", |records| records.charges.len() == 1).await;

@@ -218,6 +218,28 @@ async fn staff_bind_a_payer_to_a_visit() {
     assert_eq!(daemon.told.lock().unwrap().len(), 1);
 }
 
+/// The floor binds nobody who still shops in another visit; staff must not walk away believing that it did.
+#[tokio::test]
+async fn a_payer_the_floor_will_not_bind_is_a_conflict_in_words() {
+    let daemon = Daemon::start().await;
+    let path = format!("/api/v1/visits/{VISIT}/payer");
+    let body = |token: &str| json!({"credential": {"kind": "card", "token": token}});
+    for (story, token, status) in [
+        ("pays for another open visit", PAYS_ELSEWHERE, StatusCode::CONFLICT),
+        ("free to pay", "tok_1", StatusCode::OK),
+        ("the same request again", "tok_1", StatusCode::OK),
+        ("still pays elsewhere", PAYS_ELSEWHERE, StatusCode::CONFLICT),
+    ] {
+        let (got, said) = ask(&daemon, "post", &path, Some(body(token))).await;
+        assert_eq!(got, status, "{story}: {said}");
+        if got == StatusCode::CONFLICT {
+            assert_eq!(said["type"], "urn:carryout:problem:conflict", "{story}: {said}");
+            assert!(said["detail"].as_str().unwrap().contains("bind them when they have left"), "{story}: {said}");
+            assert!(!said.to_string().contains(token), "{story} quotes the token: {said}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_write_says_whether_it_is_on_disk() {
     let body = json!({"credential": {"kind": "card", "token": "tok_1"}});

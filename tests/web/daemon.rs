@@ -22,6 +22,9 @@ pub const TOKEN: &str = "a-token-for-tests-only";
 /// The credential token in the sample ledger: must never be seen from outside.
 pub const SECRET: &str = "tok_secret_of_ann";
 
+/// The token of somebody who pays for another open visit.
+pub const PAYS_ELSEWHERE: &str = "tok_pays_elsewhere";
+
 pub const VISIT: &str = "3f0c8a52-50b1-5c64-9d0c-0a1b2c3d4e5f";
 pub const CLOSED_VISIT: &str = "9d41f7be-7c66-5d0b-8a53-6b8f0a4f11c2";
 pub const CHECKED_VISIT: &str = "c2aa1d0e-11f4-5a30-b9c7-2f6f0f2f9a10";
@@ -546,6 +549,7 @@ async fn fake_floor(
                     let _ = decisions.send(Decision { tap_id, open, valid_ms: 3_000, reason, visit_id, t_us });
                 }
             }
+            Observation::Bind { visit, credential } if known.contains(&visit) => books.bind(visit, credential),
             Observation::Contested { visit, .. } if known.contains(&visit) => {
                 books.restate(visit, ReceiptStatus::Contested)
             }
@@ -567,6 +571,16 @@ async fn fake_floor(
 }
 
 impl MemoryBooks {
+    /// As the floor does it: who still shops elsewhere is not bound, and nobody hears why.
+    fn bind(&self, visit: VisitId, credential: Credential) {
+        if credential.token != PAYS_ELSEWHERE {
+            let fact = Fact::PayerBound { tap_id: None, hold: None, offline: false };
+            let subject = Some(Subject::Credential(credential));
+            let entry = Entry { t: ShopTime(0), visit: Some(visit), fact, subject };
+            self.entries.lock().expect("entries").entry(visit).or_default().push(entry);
+        }
+    }
+
     fn restate(&self, visit: VisitId, status: ReceiptStatus) {
         for receipt in self.receipts.lock().expect("receipts").iter_mut() {
             if receipt.cart.visit_id == visit {
