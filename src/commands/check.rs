@@ -2,6 +2,7 @@
 //!
 //! Config, secret files, shop files and models. It starts nothing, writes nothing and asks nobody.
 
+use super::credentials::readable_here;
 use crate::config::{CONFIG_FILE, Config};
 use crate::perception::locate;
 use crate::perception::manifest::Manifest;
@@ -48,7 +49,7 @@ pub fn check(args: &CheckArgs) -> Report {
         let (read, mut found) = Config::read_anyway(file);
         let _ = writeln!(text, "config {}", file.display());
         problems.append(&mut found);
-        problems.append(&mut secrets(&read));
+        problems.append(&mut secrets(&read, file));
         config = Some(read);
     }
     let directory = match (&args.shop, &config) {
@@ -120,7 +121,7 @@ fn has_pictures(shop: &Shop) -> bool {
 }
 
 /// Files that hold secrets: there, not empty, and for our eyes only.
-fn secrets(config: &Config) -> Vec<Problem> {
+fn secrets(config: &Config, config_file: &Path) -> Vec<Problem> {
     let mut problems = Vec::new();
     for (key, path) in [
         ("password_file of [mqtt]", &config.mqtt.password_file),
@@ -128,6 +129,7 @@ fn secrets(config: &Config) -> Vec<Problem> {
         ("token_file of [upstream]", &config.upstream.token_file),
     ] {
         let Some(path) = path else { continue };
+        let path = &readable_here(path, config_file);
         let mut found = Problems::of(file_name(path));
         match std::fs::read_to_string(path) {
             Err(error) => {

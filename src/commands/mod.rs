@@ -2,10 +2,12 @@
 
 pub mod bench;
 pub mod check;
+pub mod credentials;
 pub mod demo;
 pub mod export;
 pub mod fast;
 pub mod import;
+pub mod init;
 pub mod replay;
 pub mod run;
 pub mod score;

@@ -12,6 +12,7 @@ use crate::base::Ack;
 use crate::events::Stamped;
 
 mod door;
+pub mod ear; // the broker, for those who only listen
 pub mod gate;
 pub mod mqtt;
 mod outbox;

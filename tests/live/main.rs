@@ -13,6 +13,7 @@ mod shop;
 
 mod bad_input;
 mod demo;
+mod init;
 mod kill;
 mod page;
 mod replay;
