@@ -13,6 +13,7 @@ mod shop;
 
 mod bad_input;
 mod demo;
+mod doctor;
 mod init;
 mod kill;
 mod page;

@@ -6,7 +6,6 @@
 //!
 //! The plan is a beginning: everything stands along the walls, and somebody measures. What was assumed is said.
 
-mod heard;
 mod household;
 mod interview;
 
@@ -14,6 +13,7 @@ use crate::base::time::Clock;
 use crate::base::{Cents, GateId, PlateNo, ProductId, ShopId, ShopTime};
 use crate::commands::check::{CheckArgs, check};
 use crate::commands::demo::duration;
+use crate::commands::heard::{Devices, EVERYTHING, Heard, ShelfHeard};
 use crate::config::CONFIG_FILE;
 use crate::sensors::ear::{Ear, EarError};
 use crate::sensors::mqtt::MqttOptions;
@@ -21,7 +21,6 @@ use crate::shop::first_plan::{self, Room, Things};
 use crate::shop::{
     CameraKind, Catalogue, GateDirection, Layout, Planogram, Problem, Product, Shop, TaxClass, default_tolerance_g,
 };
-use heard::{Devices, EVERYTHING, Heard};
 use household::{CONFIG, Household, Wanted};
 use indicatif::{ProgressBar, ProgressStyle};
 use interview::{Interview, NoAnswer, Question, answers};
@@ -316,7 +315,7 @@ fn shelves(
     interview: &mut Interview,
     devices: &Devices,
 ) -> Result<Vec<(crate::base::ShelfId, PlateNo)>, Failure> {
-    let mut counts: Vec<PlateNo> = devices.shelves.values().map(heard::ShelfHeard::plate_count).collect();
+    let mut counts: Vec<PlateNo> = devices.shelves.values().map(ShelfHeard::plate_count).collect();
     counts.retain(|count| *count > 0);
     counts.sort_unstable();
     let usual = counts.get(counts.len() / 2).copied().unwrap_or(12);
