@@ -34,21 +34,21 @@ pub async fn devices(port: u16) -> (Shop, JoinHandle<()>) {
     (shop, task)
 }
 
-async fn carryout(words: &[&str]) -> Output {
+pub async fn carryout(words: &[&str]) -> Output {
     let mut command = tokio::process::Command::new(CARRYOUT);
     command.args(words).stdin(Stdio::null()).kill_on_drop(true);
     tokio::time::timeout(PATIENCE * 2, command.output()).await.expect("in time").expect("running carryout")
 }
 
-fn said(output: &Output) -> String {
+pub fn said(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 
-fn text(path: &Path) -> &str {
+pub fn text(path: &Path) -> &str {
     path.to_str().expect("a plain path")
 }
 
-fn mode(path: PathBuf) -> u32 {
+pub fn mode(path: PathBuf) -> u32 {
     fs::metadata(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display())).permissions().mode() & 0o777
 }
 
@@ -59,7 +59,7 @@ async fn a_shop_is_found_written_checked_and_opens() {
     let home = dir.path().join("etc");
     let address = format!("127.0.0.1:{}", broker.port);
     let words = [
-        ["init", "--yes"].as_slice(),
+        ["init", "--yes", "--no-discovery"].as_slice(),
         &["--dir", text(&home), "--broker", &address, "--page", "127.0.0.1:0"],
         &["--name", "Corner shop", "--timezone", "Europe/Berlin", "--tax", "standard=19, reduced=7"],
     ]
@@ -177,7 +177,8 @@ async fn what_stands_in_the_way_is_named_and_nothing_is_written() {
         ("no address", "e", vec!["--broker", "broker:mqtt"], "--broker \"broker:mqtt\": `mqtt` is no port"),
     ] {
         let home = dir.path().join(dir_name);
-        let output = carryout(&[["init", "--yes", "--dir", text(&home)].as_slice(), &words].concat()).await;
+        let output =
+            carryout(&[["init", "--yes", "--no-discovery", "--dir", text(&home)].as_slice(), &words].concat()).await;
         let told = said(&output);
         assert!(!output.status.success(), "{what}: {told}");
         assert!(told.contains(says), "{what}: wanted `{says}`\n{told}");
@@ -192,7 +193,7 @@ async fn a_technician_answers_questions_at_a_terminal() {
     let dir = tempfile::tempdir().unwrap();
     let home = dir.path().join("etc");
     let address = format!("127.0.0.1:{}", locked.port);
-    let words = ["init", "--dir", text(&home), "--listen", "60s", "--page", "127.0.0.1:0"];
+    let words = ["init", "--no-discovery", "--dir", text(&home), "--listen", "60s", "--page", "127.0.0.1:0"];
     let told = tokio::task::spawn_blocking({
         let words = words.map(str::to_owned);
         move || {

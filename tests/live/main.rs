@@ -16,6 +16,7 @@ mod demo;
 mod doctor;
 mod init;
 mod kill;
+mod onvif;
 mod page;
 mod replay;
 mod secrets;

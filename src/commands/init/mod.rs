@@ -6,6 +6,7 @@
 //!
 //! The plan is a beginning: everything stands along the walls, and somebody measures. What was assumed is said.
 
+mod cameras;
 mod household;
 mod interview;
 
@@ -17,14 +18,14 @@ use crate::commands::heard::{Devices, EVERYTHING, Heard, ShelfHeard};
 use crate::config::CONFIG_FILE;
 use crate::sensors::ear::{Ear, EarError};
 use crate::sensors::mqtt::MqttOptions;
+use crate::sensors::onvif::probe::EVERYBODY;
 use crate::shop::first_plan::{self, Room, Things};
-use crate::shop::{
-    CameraKind, Catalogue, GateDirection, Layout, Planogram, Problem, Product, Shop, TaxClass, default_tolerance_g,
-};
+use crate::shop::{Catalogue, GateDirection, Layout, Planogram, Problem, Product, Shop, TaxClass, default_tolerance_g};
 use household::{CONFIG, Household, Wanted};
 use indicatif::{ProgressBar, ProgressStyle};
 use interview::{Interview, NoAnswer, Question, answers};
 use std::io::IsTerminal;
+use std::net::{Ipv4Addr, SocketAddrV4};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -83,6 +84,24 @@ pub struct InitArgs {
     /// A camera with pictures, as NAME=rtsp://…; may be given several times
     #[arg(long, value_name = "NAME=URL")]
     pub camera: Vec<String>,
+    /// User of the ONVIF cameras; with a password file, or asked for
+    #[arg(long, value_name = "NAME")]
+    pub camera_user: Option<String>,
+    /// A file with the cameras' password in its first line
+    #[arg(long, value_name = "FILE", requires = "camera_user")]
+    pub camera_password_file: Option<PathBuf>,
+    /// Do not look for cameras on the network
+    #[arg(long)]
+    pub no_discovery: bool,
+    /// Address of the network interface to look for cameras on [default: all]
+    #[arg(long, value_name = "ADDRESS")]
+    pub interface_address: Option<Ipv4Addr>,
+    /// Where cameras listen for the question
+    #[arg(long, value_name = "ADDRESS:PORT", default_value_t = EVERYBODY)]
+    pub discovery_address: SocketAddrV4,
+    /// How long cameras may take to answer
+    #[arg(long, value_name = "TIME", default_value = "4s", value_parser = duration)]
+    pub discover_for: Duration,
     /// Your products, as docs/shop-files.md describes catalogue.csv; without it, one placeholder a plate
     #[arg(long, value_name = "FILE")]
     pub catalogue: Option<PathBuf>,
@@ -118,6 +137,7 @@ pub async fn run(args: &InitArgs) -> Result<ExitCode, Failure> {
     if let Some(obstacle) = household::obstacle(&args.dir, args.force) {
         return Err(obstacle.into());
     }
+    crate::sync::install_tls_provider();
     let mut interview = Interview::new(args.yes);
     let (broker, password, heard) = listen(args, &mut interview).await?;
     let (id, devices) = which_shop(args, &mut interview, &heard)?;
@@ -135,7 +155,7 @@ pub async fn run(args: &InitArgs) -> Result<ExitCode, Failure> {
     let timezone = interview.ask(&timezone, answers::timezone)?;
     let taxes = Question::new("--tax", "tax classes, such as standard=19, reduced=7", &args.tax, "standard=0");
     let taxes = interview.ask(&taxes, answers::taxes)?;
-    let eyes = cameras(args)?;
+    let eyes = cameras::find(args, &mut interview, devices.cameras.keys().cloned().collect()).await?;
     let mut things = Things { shelves, people: devices.cameras.keys().cloned().collect(), eyes, ..Things::default() };
     things.gates = devices.gates.keys().map(|id| (id.clone(), GateDirection::Both)).collect();
     if things.gates.is_empty() {
@@ -368,20 +388,6 @@ fn room(args: &InitArgs, interview: &mut Interview, things: &Things) -> Result<L
     })?;
     interview.assumed.push("where things stand: bays along the walls, lower shelf numbers below; measure".into());
     Ok(drawn)
-}
-
-/// `--camera NAME=URL`, until somebody measures their picture as wide as most are.
-fn cameras(args: &InitArgs) -> Result<Vec<first_plan::Eye>, Failure> {
-    let eye = |text: &String| {
-        let (name, url) = text.split_once('=').ok_or("write NAME=rtsp://…")?;
-        if !(url.starts_with("rtsp://") || url.starts_with("rtsps://")) {
-            return Err(format!("the address of camera {name} does not begin with rtsp://"));
-        }
-        let kind = CameraKind::Rtsp { url: url.to_owned() };
-        Ok((crate::base::CameraId::new(answers::id(name)?), kind, (1920, 1080)))
-    };
-    let eyes: Result<Vec<_>, String> = args.camera.iter().map(eye).collect();
-    eyes.map_err(|why| format!("--camera: {why}").into())
 }
 
 /// Products: somebody's own, or a placeholder a plate. Own rows are kept as they are written.
