@@ -300,3 +300,47 @@ fn an_entry_that_was_changed_is_found_at_the_end_of_the_ledger() {
         db.execute("UPDATE entries SET t_us = t_us - 1 WHERE seq = 18", []).unwrap();
     }
 }
+
+#[cfg(all(feature = "cameras", feature = "onnx"))]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_camera_is_opened_until_a_picture_comes_and_the_model_looks() {
+    use carryout::shop::Shop;
+    use carryout::sim::eyes::SimCamera;
+    let line = |found: &Found, group: &str| -> [String; 4] {
+        found.iter().find(|[g, ..]| g == group).unwrap_or_else(|| panic!("no {group} in {found:#?}")).clone()
+    };
+    let Some(house) = House::build() else { return };
+    house.camera("rtsp://127.0.0.1:1/eye");
+    let (shop, _) = Shop::read(house.home.dir.join("shop")).expect("a shop with a camera");
+    let camera = &shop.layout.cameras[&carryout::base::CameraId::new("top")];
+    let sim = SimCamera::start(camera, &[], Vec::new, 0).expect("a simulated camera");
+    let path = house.home.dir.join("shop/shop.toml");
+    let text = fs::read_to_string(&path).unwrap();
+    let point_to = |url: &str| fs::write(&path, text.replace("rtsp://127.0.0.1:1/eye", url)).unwrap();
+    let (own, path_only) = (sim.url().to_owned(), sim.url().replace("/eye", "/nothing-here"));
+    // Takes a connection and says nothing: no camera.
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mute = format!("rtsp://viewer:hidden-in-here@{}/eye", listener.local_addr().unwrap());
+    for (url, outcome, says) in [
+        (own.as_str(), "ok", "a picture of 640 x 480 from 127.0.0.1:"),
+        (&path_only, "failed", "no picture from 127.0.0.1:"),
+        (&mute, "failed", "no picture from 127.0.0.1:"),
+    ] {
+        point_to(url);
+        let (_, found) = found(&house.home.config(), &["--listen", "0.5s"]).await;
+        let camera = line(&found, "cameras");
+        assert_eq!(camera[2], outcome, "{url}: {camera:?}");
+        assert!(camera[3].contains(says), "{url}: {camera:?}");
+        assert!(!format!("{found:?}").contains("hidden-in-here"), "{found:#?}");
+        let model = line(&found, "models");
+        assert_eq!(model[2], "ok", "{model:?}");
+        assert!(model[3].contains("looks at a picture in"), "{model:?}");
+    }
+    drop(listener);
+    // A model whose library is no library.
+    point_to(&own);
+    house.config("[web]", "[vision]\nonnx_library = \"web.token\"\n\n[web]");
+    let (well, found) = found(&house.home.config(), &["--listen", "0.5s"]).await;
+    let model = line(&found, "models");
+    assert!(!well && model[2] == "failed" && model[3].contains("loading the ONNX Runtime from"), "{model:?}");
+}

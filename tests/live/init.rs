@@ -329,7 +329,7 @@ impl Drop for Guarded {
 }
 
 /// The program at a terminal of its own: what it prints, and keys pressed when it asks.
-struct Terminal {
+pub struct Terminal {
     child: std::process::Child,
     keys: fs::File,
     shown: std::sync::mpsc::Receiver<String>,
@@ -339,7 +339,7 @@ struct Terminal {
 }
 
 impl Terminal {
-    fn run(words: &[String]) -> Terminal {
+    pub fn run(words: &[String]) -> Terminal {
         use std::io::Read;
         use std::os::fd::{FromRawFd, OwnedFd};
         let (mut ours, mut theirs) = (0, 0);
@@ -372,7 +372,7 @@ impl Terminal {
     }
 
     /// Waits until `question` is shown, then types.
-    fn answer(&mut self, question: &str, keys: &str) {
+    pub fn answer(&mut self, question: &str, keys: &str) {
         use std::io::Write;
         let since = Instant::now();
         loop {
@@ -390,7 +390,7 @@ impl Terminal {
     }
 
     /// Everything shown, once the program has ended well.
-    fn ends(mut self) -> String {
+    pub fn ends(mut self) -> String {
         while let Ok(more) = self.shown.recv_timeout(PATIENCE) {
             self.screen += &more;
         }

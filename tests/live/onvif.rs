@@ -1,6 +1,6 @@
 //! Cameras that answer `carryout init`: simulated ones on loopback, over UDP and HTTP as real ones do it, some of them odd.
 
-use crate::init::{Guarded, carryout, mode, said, text};
+use crate::init::{Guarded, Terminal, carryout, mode, said, text};
 use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -225,5 +225,55 @@ async fn cameras_on_the_network_say_where_their_streams_are() {
     );
     assert_eq!(mode(home.join("shop/shop.toml")), 0o640);
     assert_eq!(network.cameras[0].heard.lock().unwrap().len(), 4, "time, capabilities, profiles, stream");
+    devices.abort();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_technician_confirms_a_stream_or_types_one() {
+    let Some(broker) = Guarded::start("till", "right") else { return };
+    let devices = broker.shelves(&["1-1"]).await;
+    let network = Network::start(&[Manner::Well, Manner::OtherPassword]).await;
+    let dir = tempfile::tempdir().unwrap();
+    let (home, password) = (dir.path().join("etc"), dir.path().join("broker"));
+    fs::write(&password, "right\n").unwrap();
+    let address = format!("127.0.0.1:{}", broker.port);
+    let words = [
+        ["init", "--dir", text(&home), "--listen", "1s", "--page", "127.0.0.1:0"].as_slice(),
+        &["--broker", &address, "--user", "till", "--password-file", text(&password)],
+        &["--discovery-address", &network.address, "--interface-address", "127.0.0.1", "--discover-for", "1s"],
+        &["--name", "Corner", "--currency", "EUR", "--timezone", "UTC", "--tax", "standard=19", "--room", "6 x 5"],
+    ]
+    .concat()
+    .into_iter()
+    .map(str::to_owned)
+    .collect::<Vec<_>>();
+    // Listed by address, which the ports decide.
+    let mut manners: Vec<_> = network.cameras.iter().map(|camera| (camera.port.to_string(), camera.manner)).collect();
+    manners.sort_by(|(a, _), (b, _)| a.cmp(b));
+    let told = tokio::task::spawn_blocking(move || {
+        let mut terminal = Terminal::run(&words);
+        terminal.answer("User of the cameras (none: type addresses): ", "admin");
+        terminal.answer("Password (not shown): ", PASSWORD);
+        for (_, manner) in manners {
+            if manner == Manner::Well {
+                terminal.answer("to leave it out [rtsp://127.0.0.1:554/live?channel=1&subtype=0]: ", "");
+            } else {
+                terminal.answer("Another user or password for this one? [no]: ", "no");
+                terminal.answer("to leave it out [no]: ", "http://127.0.0.1/");
+                terminal.answer("That does not do: it does not begin with rtsp://host", "rtsp://127.0.0.1/typed");
+            }
+        }
+        terminal.answer("a placeholder a plate): ", "");
+        terminal.answer("(none: offline): ", "");
+        terminal.answer("Write all this into ", "");
+        terminal.ends()
+    })
+    .await
+    .expect("the interview");
+    assert!(!told.contains(PASSWORD) && !told.contains("p&ss%3A"), "a password was shown\n{told}");
+    let (shop, _) = Shop::read(home.join("shop")).unwrap();
+    let mut urls: Vec<_> = shop.layout.cameras.values().map(|camera| format!("{:?}", camera.kind)).collect();
+    urls.sort();
+    assert!(urls.len() == 2 && urls[0].contains("rtsp://127.0.0.1/typed") && urls[1].contains("admin:"), "{urls:?}");
     devices.abort();
 }

@@ -139,12 +139,11 @@ fn ask_login(interview: &mut Interview) -> Result<Option<Login>, Failure> {
     Ok(Some(Login { user, password: interview.secret("Password")? }))
 }
 
+/// An rtsp address, and the size of its picture in pixels.
+type Chosen = (String, (u32, u32));
+
 /// The camera's own stream, another address that somebody types, or nothing. Where nobody is asked, the camera's own.
-fn confirmed(
-    interview: &mut Interview,
-    device: &Device,
-    stream: Option<Stream>,
-) -> Result<Option<(String, (u32, u32))>, Failure> {
+fn confirmed(interview: &mut Interview, device: &Device, stream: Option<Stream>) -> Result<Option<Chosen>, Failure> {
     let size = stream.as_ref().and_then(|stream| stream.size).unwrap_or(USUAL);
     if let Some(stream) = &stream {
         println!("  {}: {} ({}, {} x {})", device.from, stream.shown, stream.profile, size.0, size.1);

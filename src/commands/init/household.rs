@@ -213,3 +213,57 @@ fn config(wanted: &Wanted) -> String {
     }
     out
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_config_says_what_differs_and_the_daemon_reads_it() {
+        let plain = Wanted { host: "10.0.0.4".into(), port: 1883, ..Wanted::default() };
+        let full = Wanted {
+            host: "10.0.0.4".into(),
+            port: 1883,
+            user: Some("till \"one\"".into()),
+            password: Some("p".into()),
+            state: Some("state".into()),
+            page: Some("127.0.0.1:0".into()),
+            upstream: Some("https://pay.example".into()),
+            upstream_token: Some("t".into()),
+            systemd: true,
+            ..Wanted::default()
+        };
+        let read = |wanted: &Wanted| Config::parse(CONFIG, &config(wanted)).unwrap_or_else(|p| panic!("{p:#?}"));
+        let (first, second) = (read(&plain), read(&full));
+        assert_eq!((first.mqtt.host.as_str(), first.mqtt.user), ("10.0.0.4", None));
+        assert_eq!(first.web.token_file.unwrap(), Path::new("secrets/web-token"));
+        assert_eq!(first.state.directory, Config::default().state.directory);
+        assert_eq!(second.mqtt.user.as_deref(), Some("till \"one\""));
+        for (file, name) in [
+            (second.mqtt.password_file, "mqtt-password"),
+            (second.web.token_file, "web-token"),
+            (second.upstream.token_file, "upstream-token"),
+        ] {
+            assert_eq!(file.unwrap(), Path::new(CREDENTIALS).join(name), "as the unit hands it over");
+        }
+        assert_eq!(second.state.directory, Path::new("state"));
+    }
+
+    #[test]
+    fn what_was_there_is_kept_under_one_name_after_another() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("shop.toml");
+        for (text, kept) in [("one", "shop.toml.bak"), ("two", "shop.toml.bak.2"), ("three", "shop.toml.bak.3")] {
+            fs::write(&path, text).unwrap();
+            assert_eq!(keep(&path).unwrap(), dir.path().join(kept));
+            assert_eq!(fs::read_to_string(dir.path().join(kept)).unwrap(), text);
+        }
+    }
+
+    #[test]
+    fn tokens_are_128_bits_and_never_the_same() {
+        let (a, b) = (token(), token());
+        assert_eq!((a.len(), a.chars().all(|c| c.is_ascii_hexdigit())), (32, true));
+        assert_ne!(a, b);
+    }
+}

@@ -60,7 +60,7 @@ pub async fn stream_of(service: &Url, login: &Login) -> Result<Stream, String> {
     same_host(&media, service)?;
     let profiles = r#"<GetProfiles xmlns="http://www.onvif.org/ver10/media/wsdl"/>"#;
     let answer = camera.ask(&media, profiles, true).await?;
-    let (token, profile, size) = best(&answer).ok_or("it has no stream with pictures")?;
+    let Profile { token, name: profile, size } = best(&answer).ok_or("it has no stream with pictures")?;
     let uri = format!(
         r#"<GetStreamUri xmlns="http://www.onvif.org/ver10/media/wsdl"><StreamSetup><Stream xmlns="http://www.onvif.org/ver10/schema">RTP-Unicast</Stream><Transport xmlns="http://www.onvif.org/ver10/schema"><Protocol>RTSP</Protocol></Transport></StreamSetup><ProfileToken>{}</ProfileToken></GetStreamUri>"#,
         escaped(&token)
@@ -87,23 +87,36 @@ fn same_host(url: &Url, service: &Url) -> Result<(), String> {
     }
 }
 
-/// Token, name and size of the widest profile that is not wider than needed; else of the first.
-fn best(answer: &Node) -> Option<(String, String, Option<(u32, u32)>)> {
-    let mut profiles: Vec<_> = Vec::new();
-    for profile in answer.all("Profiles") {
-        let Some(token) = profile.attribute("token") else { continue };
-        let name = profile.text_of("Name").unwrap_or(token).chars().filter(|c| !c.is_control()).take(60).collect();
-        let resolution = profile.first("VideoEncoderConfiguration").and_then(|video| video.first("Resolution"));
+/// One of a camera's streams.
+#[derive(Clone)]
+struct Profile {
+    token: String,
+    name: String,
+    size: Option<(u32, u32)>,
+}
+
+impl Profile {
+    fn of(node: &Node) -> Option<Profile> {
+        let token = node.attribute("token")?;
+        let name = node.text_of("Name").unwrap_or(token).chars().filter(|c| !c.is_control()).take(60).collect();
+        let resolution = node.first("VideoEncoderConfiguration").and_then(|video| video.first("Resolution"));
         let side = |name: &str| resolution.and_then(|size| size.text_of(name)).and_then(|text| text.parse().ok());
         // 16384 is what shop.toml takes.
-        let size =
-            side("Width").zip(side("Height")).filter(|(w, h)| (1..=16_384).contains(w) && (1..=16_384).contains(h));
-        profiles.push((token.to_owned(), name, size));
+        let is_size = |side: u32| (1..=16_384).contains(&side);
+        let size = side("Width").zip(side("Height")).filter(|(width, height)| is_size(*width) && is_size(*height));
+        Some(Profile { token: token.to_owned(), name, size })
     }
-    let width = |size: &Option<(u32, u32)>| size.map_or(0, |(width, _)| width);
-    let fitting = profiles.iter().filter(|(_, _, size)| (1..=WIDE).contains(&width(size)));
-    let widest = fitting.max_by_key(|(_, _, size)| width(size)).cloned();
-    widest.or_else(|| profiles.first().cloned())
+
+    fn width(&self) -> u32 {
+        self.size.map_or(0, |(width, _)| width)
+    }
+}
+
+/// The widest profile that is not wider than needed; else the first.
+fn best(answer: &Node) -> Option<Profile> {
+    let profiles: Vec<Profile> = answer.all("Profiles").into_iter().filter_map(Profile::of).collect();
+    let fitting = profiles.iter().filter(|profile| (1..=WIDE).contains(&profile.width()));
+    fitting.max_by_key(|profile| profile.width()).or(profiles.first()).cloned()
 }
 
 /// `UTCDateTime` of GetSystemDateAndTime.
