@@ -4,8 +4,10 @@ use super::chain::{self, Hash};
 use super::entries::visit_of;
 use super::error::{Doing, LedgerError};
 use super::reader::Reader;
+use super::schema;
 use crate::base::ShopTime;
-use std::path::Path;
+use rusqlite::{Connection, OpenFlags};
+use std::path::{Path, PathBuf};
 
 /// What a ledger says of itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,9 +18,27 @@ pub struct Tail {
     pub waiting_upstream: u64,
 }
 
+/// SQLite's write-ahead log: there while somebody has the ledger open, and after a crash.
+fn wal_of(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push("-wal");
+    name.into()
+}
+
+/// A ledger that nobody has open, all of it in its one file. An ordinary reader would leave empty companions beside it;
+/// `immutable` keeps SQLite from making any.
+fn at_rest(path: &Path) -> Result<Reader, LedgerError> {
+    let deed = format!("opening ledger {} for reading", path.display());
+    let plain = path.to_string_lossy().replace('%', "%25").replace('?', "%3f").replace('#', "%23");
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
+    let db = Connection::open_with_flags(format!("file:{plain}?immutable=1"), flags).doing(&deed)?;
+    schema::expect_current(&db, path)?;
+    Ok(Reader { db })
+}
+
 /// Reads the last `entries` of the ledger at `path`. Takes no lock; a running shop goes on meanwhile.
 pub fn tail(path: &Path, entries: u64) -> Result<Tail, LedgerError> {
-    let reader = Reader::open(path)?;
+    let reader = if wal_of(path).exists() { Reader::open(path)? } else { at_rest(path)? };
     let deed = "reading the end of the journal";
     // One snapshot: the writer may be at work.
     reader.db.execute_batch("BEGIN").doing(deed)?;

@@ -75,6 +75,12 @@ async fn an_open_shop_that_is_well_has_nothing_wrong_and_is_not_disturbed() {
     assert!(told.contains("ok       broker    devices: 2 shelves"), "{told}");
     assert!(told.lines().last().is_some_and(|line| line.ends_with(" 0 failed, 3 skipped.")), "{told}");
     assert!(shop.stop().await.success());
+    // A closed shop is left as it was, too, and its ledger is read all the same.
+    let before = files(&shop.home.state());
+    let (_, closed) = self::found(&shop.home.config(), &["--listen", "0.5s"]).await;
+    let ledger = closed.iter().find(|[_, check, ..]| check == "ledger").expect("a line for the ledger");
+    assert!(ledger[2] == "ok" && ledger[3].contains("hang together"), "{ledger:?}");
+    assert_eq!(files(&shop.home.state()), before);
     shop.verify().await;
 }
 

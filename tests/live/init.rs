@@ -187,6 +187,54 @@ async fn what_stands_in_the_way_is_named_and_nothing_is_written() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_two_shops_one_is_named_and_a_silent_shelf_gets_its_plates() {
+    let Some((dir, broker)) = broker() else { return };
+    // Left at the broker by shelves that said who they are and weigh nothing just now; one by a stranger.
+    let (client, mut events) =
+        rumqttc::AsyncClient::new(rumqttc::MqttOptions::new("left", "127.0.0.1", broker.port), 16);
+    let left =
+        [("north", "1-1", "online"), ("north", "1-2", "offline"), ("south", "9", "online"), ("south", "8", "on fire")];
+    for (shop, shelf, status) in left {
+        let topic = format!("carryout/v1/{shop}/shelf/{shelf}/status");
+        client.publish(topic, rumqttc::QoS::AtLeastOnce, true, status).await.unwrap();
+    }
+    let mut kept = 0;
+    while kept < left.len() {
+        if let rumqttc::Event::Incoming(rumqttc::Packet::PubAck(_)) = events.poll().await.expect("the broker") {
+            kept += 1;
+        }
+    }
+    let address = format!("127.0.0.1:{}", broker.port);
+    let init = async |name: &str, more: &[&str]| {
+        let home = dir.path().join(name);
+        let words = ["init", "--yes", "--no-discovery", "--listen", "1s", "--broker", &address, "--dir", text(&home)];
+        (carryout(&[&words, more].concat()).await, home)
+    };
+    let (output, _) = init("a", &[]).await;
+    let told = said(&output);
+    assert!(!output.status.success() && told.contains("(heard: north, south)"), "{told}");
+    assert!(told.contains("say it with --shop-id"), "{told}");
+    let (output, _) = init("b", &["--shop-id", "east"]).await;
+    assert!(said(&output).contains("no device speaks for shop `east`; heard were: north, south"), "{}", said(&output));
+
+    let (output, home) = init("c", &["--shop-id", "north", "--plates", "8"]).await;
+    let told = said(&output);
+    assert!(output.status.success(), "{told}");
+    assert!(told.contains("shelf 1-1: says it is online, and sends no weights"), "{told}");
+    assert!(told.contains("there is a gate `gate-1`, although none was heard"), "{told}");
+    let (shop, _) = Shop::read(home.join("shop")).unwrap();
+    let plates: Vec<usize> = shop.layout.shelves.values().map(|shelf| shelf.plates.len()).collect();
+    assert_eq!(plates, [8, 8]);
+
+    // What is not understood is named and costs nothing.
+    let (output, _) = init("d", &["--shop-id", "south"]).await;
+    let told = said(&output);
+    assert!(output.status.success(), "{told}");
+    assert!(told.contains("not understood: 1 x shelf_status.malformed, for instance: shelf `8`"), "{told}");
+    assert!(told.contains("plates of shelf 9: 12 (--plates)"), "{told}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_technician_answers_questions_at_a_terminal() {
     let Some(locked) = Guarded::start("till", "s3cret") else { return };
     let devices = locked.shelves(&["1-1", "1-2"]).await;

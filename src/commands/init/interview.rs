@@ -85,7 +85,9 @@ impl Interview {
         if self.lines.is_none() {
             if *note {
                 let shown = if default.is_empty() { "none" } else { default };
-                self.assumed.push(format!("{what}: {shown} ({flag})"));
+                // The thing itself, without how it is written.
+                let thing = what.split([',', '(']).next().unwrap_or(what).trim();
+                self.assumed.push(format!("{thing}: {shown} ({flag})"));
             }
             let unknown = |why| NoAnswer::Unknown { what: (*what).to_owned(), flag, why };
             return check(default).map_err(unknown);
