@@ -15,6 +15,7 @@ pub use crate::sensors::camera::CameraOptions;
 pub use crate::sensors::mqtt::MqttOptions;
 pub use crate::sync::SyncOptions as UpstreamOptions;
 
+use crate::base::SecretFile;
 use crate::carts::policy::Handoff;
 use crate::shop::Problem;
 use crate::shop::read::read_text;
@@ -70,8 +71,8 @@ impl Default for StateOptions {
 pub struct WebOptions {
     /// Loopback only; a reverse proxy lets others in.
     pub listen: SocketAddr,
-    /// A file with the bearer token in its first line. Unset: nobody may write or see personal data.
-    pub token_file: Option<PathBuf>,
+    /// The bearer token in its first line. Unset: nobody may write or see personal data.
+    pub token_file: Option<SecretFile>,
 }
 
 impl Default for WebOptions {
@@ -211,6 +212,25 @@ impl Config {
                 )
                 .try_this("use \"picker\": who took it from the shelf pays");
         }
+        for (key, is_set, needed, is_there) in [
+            ("client_cert_file", mqtt.client_cert_file.is_some(), "client_key_file", mqtt.client_key_file.is_some()),
+            ("client_key_file", mqtt.client_key_file.is_some(), "client_cert_file", mqtt.client_cert_file.is_some()),
+            ("client_cert_file", mqtt.client_cert_file.is_some(), "ca_file", mqtt.ca_file.is_some()),
+        ] {
+            if is_set && !is_there {
+                let what = format!("[mqtt] has a `{key}` but no `{needed}`");
+                sections.error("mqtt", key, what).try_this("a certificate is shown over TLS only, with its key");
+            }
+        }
+        for (n, scale) in mqtt.scales.iter().enumerate() {
+            let mut problems = scale.problems();
+            if mqtt.scales[..n].iter().any(|earlier| earlier.reads_the_same(scale)) {
+                problems.push("stands there twice".into());
+            }
+            for what in problems {
+                sections.error("mqtt", "scales", format!("`scales` of [mqtt]: topic `{}` {what}", scale.topic));
+            }
+        }
         if mqtt.user.is_some() && mqtt.password_file.is_none() {
             sections
                 .error("mqtt", "user", "[mqtt] has a `user` but no `password_file`")
@@ -230,17 +250,22 @@ impl Config {
         }
     }
 
+    /// Every secret that is named.
+    pub fn secrets_mut(&mut self) -> impl Iterator<Item = &mut SecretFile> {
+        let Config { mqtt, web, upstream, .. } = self;
+        let secrets =
+            [&mut mqtt.password_file, &mut mqtt.client_key_file, &mut web.token_file, &mut upstream.token_file];
+        secrets.into_iter().flatten()
+    }
+
     fn resolve(&mut self, directory: &Path) {
         let join = |path: &mut PathBuf| *path = directory.join(&*path);
         join(&mut self.shop.directory);
         join(&mut self.state.directory);
-        let optional = [
-            &mut self.mqtt.password_file,
-            &mut self.web.token_file,
-            &mut self.upstream.token_file,
-            &mut self.vision.onnx_library,
-        ];
+        let Config { mqtt, vision, .. } = self;
+        let optional = [&mut vision.onnx_library, &mut mqtt.ca_file, &mut mqtt.client_cert_file];
         optional.into_iter().flatten().for_each(join);
+        self.secrets_mut().for_each(|secret| secret.resolve(directory));
         // Models come with the program as often as with the config: perception goes on looking.
         let model = directory.join(&self.vision.model);
         if model.exists() {

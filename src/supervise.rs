@@ -4,7 +4,7 @@
 //! empty shop at night is alive and a stuck one is not.
 
 use crate::base::Ack;
-use crate::ledger::Batch;
+use crate::ledger::{Batch, Disk};
 use sd_notify::NotifyState;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -19,6 +19,12 @@ pub fn ready(status: &str) {
     notify(&[NotifyState::Ready, NotifyState::Status(status)]);
 }
 
+/// A start that takes longer, and why: nobody loses patience for `more`.
+pub fn starting(status: &str, more: Duration) {
+    let more_us = more.as_micros().try_into().unwrap_or(u32::MAX);
+    notify(&[NotifyState::Status(status), NotifyState::ExtendTimeoutUsec(more_us)]);
+}
+
 pub fn stopping() {
     notify(&[NotifyState::Stopping]);
 }
@@ -30,7 +36,14 @@ fn notify(states: &[NotifyState]) {
 }
 
 /// Tells systemd's watchdog that we are alive, for as long as we are. Missed proofs are logged; systemd acts on them.
-pub async fn watch_progress(ticks: Arc<AtomicU64>, batches: mpsc::Sender<Batch>, mut shutdown: watch::Receiver<bool>) {
+///
+/// Waiting for room on the disk is no fault that a restart would mend.
+pub async fn watch_progress(
+    ticks: Arc<AtomicU64>,
+    batches: mpsc::Sender<Batch>,
+    disk: Arc<Disk>,
+    mut shutdown: watch::Receiver<bool>,
+) {
     let mut usec = 0;
     let every =
         if sd_notify::watchdog_enabled(false, &mut usec) { Duration::from_micros(usec / 3) } else { CHECK_EVERY };
@@ -44,6 +57,7 @@ pub async fn watch_progress(ticks: Arc<AtomicU64>, batches: mpsc::Sender<Batch>,
         let ledger = ping(&batches, every).await;
         match (now > seen, ledger) {
             (true, true) => notify(&[NotifyState::Watchdog]),
+            _ if disk.is_waiting() => notify(&[NotifyState::Watchdog]),
             (floor, ledger) => tracing::error!(floor, ledger, "no progress"),
         }
         seen = now;

@@ -42,7 +42,7 @@ const ADAPTERS: &[(&str, &[&str])] = &[
     ("opencv", &["src/perception/picture.rs"]),
     ("ort", &["src/perception/ort.rs"]),
     ("nokhwa", &["src/sensors/camera/usb.rs"]),
-    ("rumqttc", &["src/sensors/mqtt.rs", "src/sensors/ear.rs", "src/sim/*"]),
+    ("rumqttc", &["src/sensors/mqtt/link.rs", "src/sensors/mqtt/link/*", "src/sim/*"]),
     ("quick_xml", &["src/sensors/onvif/*"]),
     ("rusqlite", &["src/ledger/*", "src/sync/*", "src/commands/*"]),
 ];

@@ -106,6 +106,11 @@ impl RefundId {
     pub fn of(visit: VisitId, n: u32) -> RefundId {
         RefundId(Uuid::new_v5(&visit.0, format!("refund/{n}").as_bytes()))
     }
+
+    /// Asked for under a key of the asker's choice: the same key on the same charge is the same refund, for ever.
+    pub fn keyed(charge: ChargeId, key: &str) -> RefundId {
+        RefundId(Uuid::new_v5(&charge.0, format!("refund-key/{key}").as_bytes()))
+    }
 }
 
 /// A tracked human shape on the floor. Counts up for the life of a ledger; has no name.

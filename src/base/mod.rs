@@ -6,6 +6,7 @@ pub mod counters;
 pub mod geometry;
 pub mod ids;
 pub mod limits;
+pub mod secret;
 pub mod time;
 pub mod units;
 
@@ -13,5 +14,6 @@ pub use ack::Ack;
 pub use counters::Counters;
 pub use geometry::{Point2, Point3};
 pub use ids::*;
+pub use secret::{SecretError, SecretFile};
 pub use time::ShopTime;
 pub use units::{Cents, Probability};

@@ -3,12 +3,15 @@
 //! Config, secret files, shop files and models. It starts nothing, writes nothing and asks nobody.
 
 use super::credentials::readable_here;
+use crate::base::{SecretError, SecretFile};
 use crate::config::{CONFIG_FILE, Config};
 use crate::perception::locate;
 use crate::perception::manifest::Manifest;
+use crate::sensors::mqtt::tls;
 use crate::shop::problems::{Problem, Problems};
 use crate::shop::{CameraKind, Shop};
 use std::fmt::Write;
+use std::net::IpAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -40,6 +43,7 @@ pub struct Report {
 /// What was read, and what is wrong with it.
 #[derive(Default)]
 pub struct Looked {
+    /// Its secrets are named where they can be read here.
     pub config: Option<Config>,
     pub shop: Option<Shop>,
     /// Where the shop files were looked for.
@@ -63,9 +67,11 @@ fn config_file(args: &CheckArgs) -> Option<PathBuf> {
 pub fn look(args: &CheckArgs) -> Looked {
     let mut looked = Looked::default();
     if let Some(file) = &config_file(args) {
-        let (read, mut found) = Config::read_anyway(file);
+        let (mut read, mut found) = Config::read_anyway(file);
+        readable_here(&mut read, file);
         looked.problems.append(&mut found);
-        looked.problems.append(&mut secrets(&read, file));
+        looked.problems.append(&mut secrets(&read));
+        looked.problems.append(&mut certificates(&read));
         looked.config = Some(read);
     }
     looked.directory = match (&args.shop, &looked.config) {
@@ -87,6 +93,7 @@ pub fn look(args: &CheckArgs) -> Looked {
         looked.model_problems = found;
         looked.summary.append(&mut names);
         looked.problems.extend(looked.shop.as_ref().and_then(|shop| too_light(shop, config)));
+        looked.problems.extend(looked.shop.iter().flat_map(|shop| scales_of_nowhere(shop, config)));
     }
     looked
 }
@@ -144,26 +151,31 @@ pub(crate) fn has_pictures(shop: &Shop) -> bool {
 }
 
 /// Files that hold secrets: there, not empty, and for our eyes only.
-fn secrets(config: &Config, config_file: &Path) -> Vec<Problem> {
+fn secrets(config: &Config) -> Vec<Problem> {
     let mut problems = Vec::new();
-    for (key, path) in [
+    for (key, secret) in [
         ("password_file of [mqtt]", &config.mqtt.password_file),
+        ("client_key_file of [mqtt]", &config.mqtt.client_key_file),
         ("token_file of [web]", &config.web.token_file),
         ("token_file of [upstream]", &config.upstream.token_file),
     ] {
-        let Some(path) = path else { continue };
-        let path = &readable_here(path, config_file);
-        let mut found = Problems::of(file_name(path));
-        match std::fs::read_to_string(path) {
-            Err(error) => {
-                found.error(None, format!("cannot read {}, the {key}: {error}", path.display()));
-            }
-            Ok(text) if text.lines().next().is_none_or(|line| line.trim().is_empty()) => {
+        let Some(secret) = secret else { continue };
+        let mut found = match secret {
+            SecretFile::File(path) => Problems::of(file_name(path)),
+            SecretFile::Credential(_) => Problems::of(secret.to_string()),
+        };
+        match (secret.first_line(), secret) {
+            // By hand there are no credentials; that says nothing about the service.
+            (Err(SecretError::NoDirectory(_)), _) => {
                 found
-                    .error(None, format!("{}, the {key}, is empty", path.display()))
-                    .try_this("write the secret into its first line");
+                    .warning(None, format!("the {key} cannot be looked at here: only the service is handed it"))
+                    .try_this("as root it is read from secrets/ beside the config, if it is there");
             }
-            Ok(_) => {
+            (Err(error), _) => {
+                found.error(None, format!("the {key}: {error}"));
+            }
+            (Ok(_), SecretFile::Credential(_)) => {}
+            (Ok(_), SecretFile::File(path)) => {
                 let mode = std::fs::metadata(path).map_or(0, |metadata| metadata.permissions().mode());
                 if mode & 0o007 != 0 {
                     found
@@ -175,6 +187,27 @@ fn secrets(config: &Config, config_file: &Path) -> Vec<Problem> {
         problems.append(&mut found.into_sorted());
     }
     problems
+}
+
+/// Certificates for the broker: there, PEM, and going together. The key is looked at with them, unless it is a credential
+/// that nobody hands us here.
+fn certificates(config: &Config) -> Vec<Problem> {
+    let mut mqtt = config.mqtt.clone();
+    let key = mqtt.client_key_file.as_ref().map(|key| key.first_line());
+    if key.is_some_and(|key| key.is_err()) {
+        // Told already.
+        mqtt.client_key_file = None;
+    }
+    let mut found = Problems::of("carryout.toml");
+    for tls::BadFile { key, what } in tls::problems(&mqtt) {
+        found.error(None, format!("the {key} of [mqtt]: {what}"));
+    }
+    let here = mqtt.host == "localhost" || mqtt.host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
+    if mqtt.user.is_some() && mqtt.ca_file.is_none() && !here {
+        let what = format!("[mqtt] has a `user` and no `ca_file`: the password travels to {} in the open", mqtt.host);
+        found.warning(None, what).try_this("speak TLS (docs/broker.md)");
+    }
+    found.into_sorted()
 }
 
 /// The detector's manifest and all others beside it: each names a model file that is there and has the sha256 it says.
@@ -226,6 +259,29 @@ fn too_light(shop: &Shop, config: &Config) -> Option<Problem> {
     );
     problems.warning(None, what).try_this("it may leave unseen: sell it in larger packs, or lower step_g");
     problems.into_sorted().pop()
+}
+
+/// Scales whose shelf or plate, written beside their topic, is not in the shop: all they say would be refused.
+fn scales_of_nowhere(shop: &Shop, config: &Config) -> Vec<Problem> {
+    let mut problems = Problems::of("carryout.toml");
+    for scale in &config.mqtt.scales {
+        let Some(id) = &scale.shelf else { continue };
+        let topic = &scale.topic;
+        match (shop.layout.shelves.get(id), scale.plate) {
+            (None, _) => {
+                problems.error(
+                    None,
+                    format!("[mqtt] scales: topic `{topic}` is of shelf {id}, which shop.toml does not have"),
+                );
+            }
+            (Some(shelf), Some(plate)) if shelf.plate(plate).is_none() => {
+                let what = format!("[mqtt] scales: topic `{topic}` is of plate {plate} of shelf {id}");
+                problems.error(None, what).try_this(format!("it has plates 1 to {}", shelf.plates.len()));
+            }
+            _ => {}
+        }
+    }
+    problems.into_sorted()
 }
 
 fn file_name(path: &Path) -> String {

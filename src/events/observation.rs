@@ -69,14 +69,23 @@ pub enum Observation {
         charge: ChargeId,
         amount: Cents,
         reason: String,
+        /// What it is to be known by; asked for twice, it is given once.
+        #[serde(default)]
+        refund: Option<RefundId>,
     },
-    /// The broker connection for measurements came or went.
+    /// The broker connection for measurements came or went. `why`: what is to be done about it, in a sentence, where that
+    /// is known (a certificate, a password).
     Broker {
         up: bool,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        why: Option<String>,
     },
     /// The shop opens or closes for new visits (disk, opening hours).
     Open {
         open: bool,
+        /// Why not, for staff.
+        #[serde(default)]
+        why: String,
     },
     /// Entries up to this sequence number are on disk.
     Durable {

@@ -4,9 +4,10 @@
 //! back: the same entries make the same books, so recovery is the ordinary way of knowing things.
 
 use crate::base::limits::REMEMBER_US;
+use crate::base::time::SECOND_US;
 use crate::base::{
-    BodyId, Cents, ChargeId, GateId, PassageId, Probability, ProductId, ReceiptId, RefundId, ShelfId, ShopId, ShopTime,
-    TapId, VisitId,
+    BodyId, Cents, ChargeId, GateId, PassageId, Point2, Probability, ProductId, ReceiptId, RefundId, ShelfId, ShopId,
+    ShopTime, TapId, VisitId,
 };
 use crate::carts::pricing::{Units, line, totals};
 use crate::carts::{Cart, CartState, Charge, ChargeState, Line, Payer, Receipt, Refund, RefundState};
@@ -15,17 +16,35 @@ use crate::events::{
     Reason, Subject,
 };
 use crate::shop::{Planogram, Shop};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 /// A body's time in a visit.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct Presence {
     pub joined: ShopTime,
     pub left: Option<ShopTime>,
     /// Last journalled position.
     pub last_at: Option<(ShopTime, Position)>,
+    /// Journalled positions of the last two minutes: where somebody was in lives too short to see what they took.
+    pub trail: VecDeque<Spot>,
+    /// We were down since the last of them.
+    down: bool,
 }
+
+#[derive(Clone, Copy, Debug)]
+pub struct Spot {
+    pub t: ShopTime,
+    pub floor: Point2,
+    /// We were down between the one before and this.
+    pub after_dark: bool,
+}
+
+/// How far back a trail goes, us: more than a dozen lives of a daemon that is killed again and again.
+const TRAIL_US: i64 = 120 * SECOND_US;
+/// A life that lasts so long has explained what its shelves did while it was dark, us: people are found again within 2 s,
+/// shelves are calm within 3 s of a touch, cameras 0.7 s behind.
+const WHOLE_LIFE_US: i64 = 8 * SECOND_US;
 
 #[derive(Clone, Debug)]
 pub struct Visit {
@@ -173,6 +192,8 @@ pub struct Books {
     pub visits: BTreeMap<VisitId, Visit>,
     pub taps: BTreeMap<TapId, TapRecord>,
     pub passages: BTreeMap<PassageId, ShopTime>,
+    /// Who passed inward through which gate in the last seconds: a restart may have come before they joined a visit.
+    pub came_in: VecDeque<(ShopTime, GateId)>,
     /// How far each gate's clock was behind ours, us, and when that was noted.
     pub gate_clocks: BTreeMap<GateId, (ShopTime, i64)>,
     /// What is looked for at every tick, found without a walk through the day: open visits, the visits a body was ever
@@ -189,6 +210,11 @@ pub struct Books {
     pub next_body: u64,
     /// Last entry's time: nothing is noted before it.
     pub last: ShopTime,
+    /// When the daemon last started.
+    started: ShopTime,
+    /// Until then the journal tells everything that was taken; what moved later may have been in the dark. The end of the
+    /// last life that was long enough to explain what it found.
+    pub dark_from: ShopTime,
 }
 
 impl Books {
@@ -197,6 +223,7 @@ impl Books {
             visits: BTreeMap::new(),
             taps: BTreeMap::new(),
             passages: BTreeMap::new(),
+            came_in: VecDeque::new(),
             gate_clocks: BTreeMap::new(),
             open: BTreeSet::new(),
             of_body: BTreeMap::new(),
@@ -207,6 +234,8 @@ impl Books {
             next_interaction: 1,
             next_body: 1,
             last: ShopTime(0),
+            started: ShopTime(0),
+            dark_from: ShopTime(0),
             shop,
         }
     }
@@ -318,6 +347,9 @@ impl Books {
 
     /// Takes in one entry. Entries about visits that are long gone change nothing.
     pub fn note(&mut self, entry: &Entry) {
+        if let Fact::Started { .. } = entry.fact {
+            self.note_start(entry.t);
+        }
         self.last = self.last.max(entry.t);
         let t = entry.t;
         let credential = match &entry.subject {
@@ -389,8 +421,12 @@ impl Books {
                     },
                 );
             }
-            Fact::Passed { passage_id, .. } => {
+            Fact::Passed { passage_id, gate, direction } => {
                 self.passages.insert(passage_id.clone(), t);
+                if *direction == Direction::In {
+                    self.came_in.retain(|(at, _)| t.since(*at) < 60 * SECOND_US);
+                    self.came_in.push_back((t, gate.clone()));
+                }
             }
             Fact::GateClock { gate, offset_us } => {
                 self.gate_clocks.insert(gate.clone(), (t, *offset_us));
@@ -453,6 +489,17 @@ impl Books {
         }
     }
 
+    fn note_start(&mut self, t: ShopTime) {
+        if self.last.since(self.started) >= WHOLE_LIFE_US {
+            self.dark_from = self.last;
+        }
+        self.started = t;
+        for id in &self.open {
+            let bodies = self.visits.get_mut(id).into_iter().flat_map(|visit| visit.bodies.values_mut());
+            bodies.for_each(|presence| presence.down = true);
+        }
+    }
+
     fn with_visit(&mut self, entry: &Entry, change: impl FnOnce(&mut Visit)) {
         if let Some(visit) = entry.visit.and_then(|id| self.visits.get_mut(&id)) {
             change(visit);
@@ -492,6 +539,20 @@ impl Books {
     }
 }
 
+impl Presence {
+    fn from(joined: ShopTime) -> Presence {
+        Presence { joined, left: None, last_at: None, trail: VecDeque::new(), down: false }
+    }
+
+    fn was_at(&mut self, t: ShopTime, position: &Position) {
+        self.last_at = Some((t, position.clone()));
+        self.trail.push_back(Spot { t, floor: position.floor, after_dark: std::mem::take(&mut self.down) });
+        while self.trail.front().is_some_and(|spot| t.since(spot.t) > TRAIL_US) {
+            self.trail.pop_front();
+        }
+    }
+}
+
 impl Visit {
     fn note(&mut self, t: ShopTime, fact: &Fact, subject: Option<&Subject>) {
         match fact {
@@ -506,7 +567,7 @@ impl Visit {
             }
             Fact::HoldAdopted { hold, .. } => self.hold = Some(hold.clone()),
             Fact::Joined { body } => {
-                self.bodies.insert(*body, Presence { joined: t, left: None, last_at: None });
+                self.bodies.insert(*body, Presence::from(t));
             }
             Fact::Left { body } => {
                 if let Some(presence) = self.bodies.get_mut(body) {
@@ -518,7 +579,7 @@ impl Visit {
                 if let Some(Subject::Whereabouts(positions)) = subject {
                     for position in positions {
                         if let Some(presence) = self.bodies.get_mut(&position.body) {
-                            presence.last_at = Some((t, position.clone()));
+                            presence.was_at(t, position);
                         }
                     }
                 }

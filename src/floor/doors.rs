@@ -23,6 +23,8 @@ const RETURN_US: i64 = 3 * SECOND_US;
 const CLEAR_M: f64 = 0.15;
 /// Pictures and beams reach us this late, us: an opening still counts.
 const LATE_US: i64 = 500 * MS_US;
+/// Who passed before a restart is found within this after it, us: born within a second, taken for a stray after three.
+const FOUND_US: i64 = 5 * SECOND_US;
 /// A body that appears in the middle of the shop is a visit of its own after this long.
 const STRAY_US: i64 = 3 * SECOND_US;
 
@@ -99,6 +101,35 @@ impl Floor {
         }
     }
 
+    /// After a restart: somebody had passed, and nobody is known to be on the visit they were let in for. Somebody is.
+    pub(super) fn expect_who_passed(&mut self, gate: &GateId, t: ShopTime) {
+        let passed = |tap: &super::books::TapRecord| {
+            let decided = tap.decided.filter(|d| d.open && tap.direction == Direction::In && tap.gate == *gate)?;
+            let visit =
+                self.books.visits.get(&tap.visit?).filter(|visit| visit.is_open() && visit.bodies.is_empty())?;
+            let valid = decided.at.0 - LATE_US..=decided.at.plus_ms(decided.valid_ms).0 + LATE_US;
+            valid.contains(&t.0).then_some(visit.id)
+        };
+        let visit = self.books.taps.values().find_map(passed);
+        let known = |id: &VisitId| self.expected.iter().any(|(visit, _)| visit == id);
+        self.expected.extend(visit.filter(|id| !known(id)).map(|id| (id, gate.clone())));
+    }
+
+    /// Whom the cameras then find in the shop, they are; whom they do not find is inside all the same.
+    fn find_who_passed(&mut self) {
+        self.expected
+            .retain(|(visit, _)| self.books.visits.get(visit).is_some_and(|v| v.is_open() && v.bodies.is_empty()));
+        if self.expected.is_empty() || self.now.since(self.started) <= FOUND_US {
+            return;
+        }
+        for (visit, gate) in std::mem::take(&mut self.expected) {
+            let Some(line) = self.shop.layout.gates.get(&gate).map(|gate| gate.line) else { continue };
+            let body = self.plan.imagine(self.now, line.from.toward(line.to, 0.5));
+            self.emit(Some(visit), Fact::Joined { body }, None);
+            self.doubt(visit, super::NOT_FOUND, None);
+        }
+    }
+
     pub(super) fn passage(&mut self, passage: Passage) {
         let Some(gate) = self.shop.layout.gates.get(&passage.gate).cloned() else {
             let gate = &passage.gate;
@@ -142,6 +173,10 @@ impl Floor {
                     });
                     let body = bound.or_else(|| self.nearest(to_line, BEAM_M, fresh));
                     let middle = line.from.toward(line.to, 0.5);
+                    if body.is_none() && t < self.started {
+                        self.expect_who_passed(&gate, t);
+                        continue;
+                    }
                     if body.is_none() && self.is_watched(middle) {
                         // A beam cut twice by one body, or by a bag: eyes on the gate saw nobody.
                         self.counters.count("passage.nobody");
@@ -312,6 +347,10 @@ impl Floor {
     pub(super) fn leave(&mut self, body: BodyId) {
         self.stepping_out.remove(&body);
         if let Some(visit) = self.books.open_visit_of(body).map(|visit| visit.id) {
+            // Somebody left; that it was them is a guess.
+            if self.unresolved.contains(&body) && self.is_unseen(body) {
+                self.doubt(visit, super::NOT_FOUND, None);
+            }
             self.emit(Some(visit), Fact::Left { body }, None);
         }
     }
@@ -323,6 +362,7 @@ impl Floor {
             state.openings.retain(|opened| opened.until > old);
         }
         self.passages_tick();
+        self.find_who_passed();
         self.notice_outside();
         let gone: Vec<BodyId> = self
             .stepping_out
@@ -408,8 +448,16 @@ impl Floor {
                 && self.shop.layout.is_inside(born.floor)
         };
         let strays: Vec<BodyId> = self.plan.bodies().filter(stray).map(|body| body.id).collect();
+        let several = strays.len() > 1;
         for body in strays {
             self.counters.count("bodies.appeared_inside");
+            if let Some((visit, _)) = self.expected.pop() {
+                self.emit(Some(visit), Fact::Joined { body }, None);
+                if several {
+                    self.doubt(visit, "after a restart they could be taken for somebody else", None);
+                }
+                continue;
+            }
             // First seen in a gate that was open just then: that is how they came in.
             let born = &self.plan.body(body).expect("listed").born;
             let (t, at) = (born.t, born.floor);

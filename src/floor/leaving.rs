@@ -10,6 +10,8 @@ use crate::events::{Fact, Opening, Outcome};
 
 /// Longest wait for shelves that still ring after somebody left, us.
 const SETTLING_US: i64 = 3 * SECOND_US;
+/// What happened in the dark is explained within this after a start, us: people are found again, scales calm down.
+const EXPLAINED_US: i64 = 6 * SECOND_US;
 /// A body unseen for this long, last seen at a doorway, has left, us.
 const LOST_US: i64 = 60 * SECOND_US;
 
@@ -46,12 +48,15 @@ impl Floor {
                 .flat_map(|gate| &gate.openings)
                 .any(|opened| opened.visit == visit.id && self.now.since(opened.until) < SECOND_US);
             let opened_us = self.now.since(visit.opened);
-            let over = !waiting && opened_us > self.options.policy.valid_ms * MS_US + SECOND_US;
+            let expected = self.expected.iter().any(|(id, _)| *id == visit.id);
+            let over = !waiting && !expected && opened_us > self.options.policy.valid_ms * MS_US + SECOND_US;
             return over.then_some(visit.opened);
         }
         if let Some(left) = visit.left() {
+            // Who was inside in the dark may have taken what a shelf tells only some seconds after the start.
+            let dark = visit.opened < self.started && self.now.since(self.started) < EXPLAINED_US;
             let settled = !self.may_still_change(visit) || self.now.since(left) >= SETTLING_US;
-            return settled.then_some(left);
+            return (settled && !dark).then_some(left);
         }
         let too_long = self.now.since(visit.opened) > self.options.policy.visit_max_min * 60 * SECOND_US;
         let gone = |body: BodyId| self.plan.body(body).is_none() || self.is_lost(body);

@@ -31,7 +31,7 @@ use crate::tracking::Plan;
 use clocks::{DeviceClock, SenderTime};
 use doors::{Crossing, Followed, GateState, Passing};
 use shelves::ShelfDesk;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use taps::Asking;
 
@@ -39,6 +39,8 @@ use taps::Asking;
 const WHEREABOUTS_US: i64 = SECOND_US;
 /// After a start, doubts about who is who are raised for this long.
 const REBIND_US: i64 = 5 * SECOND_US;
+/// Why a visit is doubted whose people are not seen after a start.
+const NOT_FOUND: &str = "after a restart they were not found again";
 /// A gate's clock is journalled anew when it is this far from where it was, us: less makes no tap older or younger.
 const CLOCK_NOTED_US: i64 = 500_000;
 /// A body in no visit is forgotten when unseen for this long.
@@ -68,15 +70,20 @@ pub struct Floor {
     followed: BTreeMap<BodyId, BTreeMap<CameraId, Followed>>,
     /// Bodies that crossed out and may come back, by when they crossed.
     stepping_out: BTreeMap<BodyId, ShopTime>,
+    /// Bodies from before the start that no camera has found again yet.
+    unresolved: BTreeSet<BodyId>,
+    /// Visits of whom the beam had counted somebody before the start, and nobody is on them; with their gates.
+    expected: Vec<(VisitId, GateId)>,
     desk: ShelfDesk,
     counters: Counters,
     started: ShopTime,
-    /// The last time the ledger knew before this start.
-    blind_from: ShopTime,
     /// Upstream last gave no answer since then; `None`: it answers.
     offline_since: Option<ShopTime>,
-    open: bool,
+    /// Nobody new comes in, and why.
+    closed: Option<String>,
     broker_up: bool,
+    /// What is to be done about a broker that is away, where it is known.
+    broker_why: Option<String>,
     durable_seq: u64,
     state: (State, ShopTime),
     known_unhealthy: BTreeMap<String, String>,
@@ -126,11 +133,13 @@ impl Floor {
             passing: Vec::new(),
             followed: BTreeMap::new(),
             stepping_out: BTreeMap::new(),
+            unresolved: BTreeSet::new(),
+            expected: Vec::new(),
             started: ShopTime(0),
-            blind_from: books.last,
             offline_since: None,
-            open: true,
+            closed: None,
             broker_up: true,
+            broker_why: None,
             durable_seq: 0,
             state: (State::Up, ShopTime(0)),
             known_unhealthy: BTreeMap::new(),
@@ -190,9 +199,11 @@ impl Floor {
             Observation::Bind { visit, credential } => self.bind(visit, credential),
             Observation::Reviewed { visit, lines } => self.reviewed(visit, &lines),
             Observation::Contested { visit, lines } => self.contested(visit, &lines),
-            Observation::RefundAsked { charge, amount, reason } => self.refund_asked(charge, amount, reason),
-            Observation::Broker { up } => self.broker_up = up,
-            Observation::Open { open } => self.open = open,
+            Observation::RefundAsked { charge, amount, reason, refund } => {
+                self.refund_asked(charge, amount, reason, refund)
+            }
+            Observation::Broker { up, why } => (self.broker_up, self.broker_why) = (up, why),
+            Observation::Open { open, why } => self.closed = (!open).then_some(why),
             Observation::Durable { seq } => self.durable_seq = self.durable_seq.max(seq),
             Observation::Tick => self.tick(),
         }
@@ -241,7 +252,38 @@ impl Floor {
             }
         }
         self.reopen_gates();
+        for (t, gate) in self.books.came_in.clone() {
+            self.expect_who_passed(&gate, t);
+        }
+        self.unresolved = self.books.open_visits().flat_map(Visit::inside).collect();
         self.ask_again();
+    }
+
+    /// Some seconds after a start: whose visit is open and whom no camera has found again is somewhere, and what they do
+    /// there is not known to be theirs.
+    fn resolve_tick(&mut self) {
+        if self.unresolved.is_empty() {
+            return;
+        }
+        let unseen: Vec<BodyId> =
+            std::mem::take(&mut self.unresolved).into_iter().filter(|b| self.is_unseen(*b)).collect();
+        if self.now.since(self.started) <= REBIND_US {
+            self.unresolved = unseen.into_iter().collect();
+            return;
+        }
+        let visits: BTreeSet<VisitId> =
+            unseen.into_iter().filter_map(|body| self.books.open_visit_of(body)).map(|visit| visit.id).collect();
+        visits.into_iter().for_each(|visit| self.doubt(visit, NOT_FOUND, None));
+    }
+
+    /// Whether one of its people is inside and not found again since the start.
+    fn is_lost_visit(&self, visit: &Visit) -> bool {
+        visit.opened < self.started && visit.bodies.keys().any(|body| self.is_unseen(*body))
+    }
+
+    /// Known from before the start, and not seen since.
+    fn is_unseen(&self, body: BodyId) -> bool {
+        self.plan.body(body).is_none_or(|body| body.restored || body.imagined)
     }
 
     /// Where a body is taken to be when nothing says: in the first gate.
@@ -254,6 +296,7 @@ impl Floor {
         self.last_tick = self.now;
         self.taps_tick();
         self.doors_tick();
+        self.resolve_tick();
         self.shelves_tick();
         self.leaving_tick();
         self.strangers_tick();
@@ -276,7 +319,8 @@ impl Floor {
     fn note_whereabouts_of(&mut self, id: VisitId) {
         let visit = &self.books.visits[&id];
         let at = |body: BodyId| {
-            let body = self.plan.body(body)?;
+            // Where somebody was before a restart is journalled; to say it again would make it look seen.
+            let body = self.plan.body(body).filter(|body| !body.restored)?;
             let tracks = body.fresh_tracks(self.now).cloned().collect();
             Some(Position { body: body.id, floor: round_cm(body.last().floor), tracks })
         };

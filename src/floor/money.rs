@@ -280,12 +280,16 @@ impl Floor {
         self.write_receipt(id, receipt.number, receipt.cart.lines, ReceiptStatus::Contested, receipt.charge_ids);
     }
 
-    /// Staff give money back on a charge: a refund, and a line on the receipt that says so.
-    pub(super) fn refund_asked(&mut self, charge: ChargeId, amount: Cents, reason: String) {
+    /// Staff give money back on a charge: a refund, and a line on the receipt that says so. Asked for again under an id
+    /// it has, nothing more is given.
+    pub(super) fn refund_asked(&mut self, charge: ChargeId, amount: Cents, reason: String, known: Option<RefundId>) {
         let Some(id) = self.books.charge_visit(charge) else {
             return self.counters.refuse("refund.refused", format!("charge {charge} is unknown"));
         };
         let visit = &self.books.visits[&id];
+        if known.is_some_and(|known| visit.refunds.iter().any(|(refund, _)| refund.refund_id == known)) {
+            return self.counters.count("refund.repeated");
+        }
         let refunded = visit.refunded(Some(charge));
         let total = visit.charges.iter().find(|(c, _)| c.charge_id == charge).map_or(Cents::ZERO, |(c, _)| c.total);
         let Some(receipt) = visit.receipt.clone().filter(|_| amount > Cents::ZERO && amount + refunded <= total) else {
@@ -295,7 +299,7 @@ impl Floor {
                 .refuse("refund.refused", format!("charge {charge}: at most {left} can be given back"));
         };
         let n = visit.refunds.len();
-        let refund_id = RefundId::of(id, n as u32);
+        let refund_id = known.unwrap_or_else(|| RefundId::of(id, n as u32));
         let refund =
             Refund { refund_id, visit_id: id, charge_id: charge, amount, lines: Vec::new(), reason: reason.clone() };
         self.emit(Some(id), Fact::RefundQueued { refund }, None);

@@ -30,6 +30,10 @@ const BEFORE_US: i64 = 400 * MS_US;
 const MOVEMENT_US: i64 = 2_500 * MS_US;
 /// Longest wait for an earlier unsettled step of the same people, us.
 const ORDER_US: i64 = 3_500 * MS_US;
+/// Whereabouts are journalled once a second, and a little late, s.
+const JOURNALLED_S: f64 = 1.5;
+/// After a start people are found again within this, s: they walk meanwhile.
+const AFTER_START_S: f64 = 3.0;
 /// Blind for no longer than this, a change that just one person could have made needs no human, us.
 const BLINK_US: i64 = 5 * SECOND_US;
 /// After a start, gap steps wait this long for bodies to be found again, us.
@@ -362,28 +366,55 @@ impl Floor {
         self.plan.bodies().filter_map(reachable).collect()
     }
 
-    /// Who could have been at the plates between last seen and seen again, and most likely was: if somebody stood there
-    /// at either end, those; otherwise everybody who could have walked there and on to where they are now.
+    /// Who could have been at the plates while it was dark, and most likely was: if somebody stood there, those; otherwise
+    /// everybody who could have walked there between two places where they were seen.
     fn could_have_reached(&self, places: &[Point3], step: &Step) -> Vec<(BodyId, f64)> {
         let to_shelf = |p: Point2| places.iter().map(|c| c.floor().distance(p)).fold(f64::INFINITY, f64::min);
-        // Three seconds more than we were down: a step that still rang then was not claimed, and its taker walked on.
-        let blind_s = self.started.secs_since(self.blind_from).clamp(0.0, 60.0) + 3.0;
+        // Three seconds before the dark: a step that still rang then was not claimed, and its taker walked on.
+        let from = step.begin.max(self.books.dark_from.plus_ms(-3_000));
         let mut reachable = Vec::new();
         for visit in self.books.visits.values() {
             for (body, presence) in &visit.bodies {
-                if presence.left.is_some_and(|left| left < step.begin) {
+                let came_later = presence.joined.since(step.end) > SECOND_US;
+                if came_later || presence.left.is_some_and(|left| left < step.begin) {
                     continue;
                 }
-                let before = presence.last_at.as_ref().map(|(_, at)| at.floor);
-                let seen = self.plan.body(*body);
-                let after = seen.filter(|b| !b.restored && !b.imagined).map(|b| {
-                    let since = b.during(self.started, step.end.max(self.started));
-                    since.map(|s| to_shelf(s.floor)).fold(to_shelf(b.last().floor), f64::min)
-                });
-                let from = before.map(to_shelf);
-                let nearest = [from, after].into_iter().flatten().fold(f64::INFINITY, f64::min);
-                let way = from.unwrap_or(0.0) + after.unwrap_or(0.0);
-                if way <= 2.0 + UNSEEN_M_S * blind_s || nearest <= LIKELY_M {
+                // Distances to the plates, and for how long nobody knows where they were before that.
+                let mut seen: Vec<(f64, f64)> = Vec::new();
+                let mut last: Option<ShopTime> = None;
+                for spot in &presence.trail {
+                    let unseen_s = last.map_or(0.0, |last| spot.t.secs_since(last));
+                    // Somebody who stands still is journalled once: they set off a second before the next place.
+                    let unseen_s = if spot.after_dark { unseen_s } else { unseen_s.min(JOURNALLED_S) };
+                    if spot.t < from {
+                        seen.clear();
+                    }
+                    seen.push((to_shelf(spot.floor), unseen_s));
+                    last = Some(spot.t);
+                }
+                let found = self.plan.body(*body).filter(|b| !b.restored && !b.imagined);
+                if let Some(body) = found {
+                    let since = body.during(self.started, step.end.max(self.started));
+                    let nearest = since.map(|s| to_shelf(s.floor)).fold(to_shelf(body.last().floor), f64::min);
+                    let blind_s = self.started.secs_since(last.unwrap_or(from)) + AFTER_START_S;
+                    seen.push((nearest, blind_s));
+                }
+                let nearest = seen.iter().map(|(distance, _)| *distance).fold(f64::INFINITY, f64::min);
+                let within = |way: f64, unseen_s: f64| way <= 2.0 + UNSEEN_M_S * unseen_s.clamp(0.0, 60.0);
+                let between = seen.windows(2).any(|two| within(two[0].0 + two[1].0, two[1].1));
+                let found = found.is_some();
+                // Not seen since: they walk still. Never seen before: since they came in, or since it was dark.
+                let open_s = match (last, found) {
+                    (last, false) => step.end.secs_since(last.unwrap_or(from)),
+                    (None, true) => self.started.secs_since(from.max(presence.joined)).max(0.0) + AFTER_START_S,
+                    (Some(_), true) => 0.0,
+                };
+                let walked = between
+                    || match seen.last() {
+                        None => true,
+                        Some((distance, _)) => within(*distance, open_s) && open_s > 0.0,
+                    };
+                if walked || nearest <= LIKELY_M {
                     reachable.push((*body, nearest));
                 }
             }
@@ -492,6 +523,7 @@ impl Floor {
                 }
                 by_visit.entry(claim.visit).or_default().push(claim);
             }
+            let gone = by_visit.get(&None).is_some_and(|claims| claims.iter().any(|claim| claim.count > 0));
             let changed: Vec<VisitId> = by_visit.keys().copied().flatten().collect();
             for (visit, claims) in by_visit {
                 let closed = visit.and_then(|id| self.books.visits.get(&id)).is_some_and(|visit| !visit.is_open());
@@ -514,12 +546,19 @@ impl Floor {
             }
             self.note_levels(&pending.shelf);
             // One person who could have, after a short blink, is as good as seen; anything else a human looks at.
-            let long = self.started.since(self.blind_from) > BLINK_US;
+            let long = self.started.since(self.books.dark_from) > BLINK_US;
             if blind && (suspects.len() > 1 || long) {
                 let why = format!("shelf {} changed while the shop was blind", pending.shelf);
                 let several = suspects.len() > 1;
                 let shelf = several.then_some(&pending.shelf);
                 suspects.into_iter().for_each(|visit| self.doubt(visit, &why, shelf));
+            }
+            if gone && !blind {
+                // Taken by nobody known, while somebody known is nowhere to be seen.
+                let why = format!("something was taken from shelf {} while nobody knew where they were", pending.shelf);
+                let lost: Vec<VisitId> =
+                    self.books.open_visits().filter(|v| self.is_lost_visit(v)).map(|v| v.id).collect();
+                lost.into_iter().for_each(|visit| self.doubt(visit, &why, Some(&pending.shelf)));
             }
             self.tell_misplaced(pending, guesses);
             for visit in changed {

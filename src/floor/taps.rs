@@ -55,7 +55,7 @@ impl Floor {
         let body = self.nearest_to_reader(&tap.gate, |floor, body| {
             floor.books.open_visit_of(body).is_none_or(|visit| visit.payer.is_none() && !visit.is_staff())
         });
-        if !self.open {
+        if self.closed.is_some() {
             return self.answer(&tap.gate, &tap.tap_id, false, Reason::ShopClosed, None);
         }
         if let Some(visit) = self.books.open_visit_paid_by(&tap.credential.token).map(|visit| visit.id) {

@@ -14,7 +14,7 @@ impl Floor {
     pub fn snapshot(&mut self) -> Snapshot {
         let shelves = self.shelf_views();
         let reasons = self.reasons(&shelves);
-        let state = match (self.open, reasons.is_empty()) {
+        let state = match (self.closed.is_none(), reasons.is_empty()) {
             (false, _) => State::Closed,
             (true, false) => State::Degraded,
             (true, true) => State::Up,
@@ -76,12 +76,14 @@ impl Floor {
     /// What is wrong, in sentences for staff.
     fn reasons(&self, shelves: &[ShelfView]) -> Vec<String> {
         let mut reasons = Vec::new();
-        if !self.open {
-            reasons.push("The shop is closed for new visits.".to_owned());
+        match self.closed.as_deref() {
+            Some("") => reasons.push("The shop is closed for new visits.".to_owned()),
+            Some(why) => reasons.push(why.to_owned()),
+            None => {}
         }
         if !self.broker_up {
-            reasons
-                .push("The message broker does not answer: shelves and gates are not heard. Check mosquitto.".into());
+            let what_to_do = self.broker_why.as_deref().unwrap_or("Check mosquitto.");
+            reasons.push(format!("The message broker does not answer: shelves and gates are not heard. {what_to_do}"));
         }
         if let Some(since) = self.offline_since {
             let lasting = lasting(self.now.since(since));

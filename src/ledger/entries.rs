@@ -14,10 +14,13 @@ const PAGE: usize = 512;
 const COLUMNS: &str = "SELECT e.seq, e.kind, e.t_us, e.visit, e.body, s.salt, s.ciphertext, k.key FROM entries e
     LEFT JOIN subject_data s ON s.seq = e.seq LEFT JOIN visit_keys k ON k.key_id = s.key_id";
 
-/// What a restart needs of `levels` and `whereabouts`, which are most of a journal, is the latest of each.
+/// What a restart needs of `levels` and `whereabouts`, which are most of a journal, is the latest of each, and of who is
+/// inside where they were in the last two minutes.
 const FOR_RECOVERY: &str = "(e.kind NOT IN ('levels', 'whereabouts')
     OR (e.kind = 'levels' AND e.seq IN (SELECT seq FROM levels))
-    OR (e.kind = 'whereabouts' AND e.seq IN (SELECT whereabouts_seq FROM visits WHERE left_us IS NULL)))";
+    OR (e.kind = 'whereabouts' AND e.visit IN (SELECT visit FROM visits WHERE left_us IS NULL) AND (
+        e.seq IN (SELECT whereabouts_seq FROM visits WHERE left_us IS NULL) OR e.t_us >= (SELECT max(t_us) - 120000000
+        FROM entries WHERE seq > (SELECT max(seq) - 1000 FROM entries)))))";
 
 /// `(seq, entry)` in order. Ends after the first error.
 pub struct Entries<'a> {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 #[derive(Debug, thiserror::Error)]
 pub enum LedgerError {
-    #[error("{deed}: {source}")]
+    #[error("{deed}: {source}{}", advice(source))]
     Sqlite { deed: String, source: rusqlite::Error },
 
     #[error("{deed}: {source}")]
@@ -18,6 +18,11 @@ pub enum LedgerError {
     #[error("ledger entry {seq}: {what}; run `carryout verify` and restore the last good backup")]
     Corrupt { seq: u64, what: String },
 
+    #[error(
+        "ledger {path} is damaged ({what}): keep the file and restore the last good backup (runbook, \"Backup and restore\")"
+    )]
+    Damaged { path: PathBuf, what: String },
+
     #[error("ledger {path} has schema {found}, this program knows up to {known}: install the newer program")]
     Newer { path: PathBuf, found: u32, known: u32 },
 
@@ -30,13 +35,31 @@ pub enum LedgerError {
 }
 
 impl LedgerError {
-    /// Whether the disk has no room: the shop then closes, settles what is open and says how much to free.
+    /// Whether the disk has no room: the shop then closes, settles what is open and says how much to free. SQLite says
+    /// "I/O error" where it could not make its shared memory (`-shm`) longer.
     pub fn disk_full(&self) -> bool {
         match self {
-            LedgerError::Sqlite { source, .. } => source.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull),
+            LedgerError::Sqlite { source, .. } => {
+                let shm = source.sqlite_error().is_some_and(|e| e.extended_code == rusqlite::ffi::SQLITE_IOERR_SHMSIZE);
+                shm || source.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull)
+            }
             LedgerError::Io { source, .. } => source.kind() == std::io::ErrorKind::StorageFull,
             _ => false,
         }
+    }
+}
+
+/// What to do about what SQLite says.
+fn advice(source: &rusqlite::Error) -> &'static str {
+    use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase, ReadOnly};
+    match source.sqlite_error_code() {
+        Some(DatabaseCorrupt | NotADatabase) => {
+            "; the file is damaged: keep it as it is and restore the last good backup (runbook, \"Backup and restore\")"
+        }
+        Some(ReadOnly) => {
+            "; its disk can only be read: a failing disk is turned so by the system (see `dmesg`), or the rights are wrong"
+        }
+        _ => "",
     }
 }
 

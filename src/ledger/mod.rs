@@ -11,6 +11,7 @@
 pub mod bench;
 pub mod chain;
 mod commit;
+mod disk;
 mod entries;
 mod error;
 mod outbox;
@@ -22,6 +23,7 @@ mod verify;
 mod writer;
 
 pub use commit::Work;
+pub use disk::{BALLAST_BYTES, Disk};
 pub use entries::Entries;
 pub use error::LedgerError;
 pub use outbox::{Due, Mark, RowState};
@@ -62,6 +64,7 @@ struct Head {
 
 pub struct Ledger {
     db: Connection,
+    path: PathBuf,
     head: Head,
     /// Writes left until a test's death; `None` lives on.
     writes_left: Option<u64>,
@@ -95,7 +98,21 @@ impl Ledger {
         db.set_prepared_statement_cache_capacity(64);
         schema::prepare(&mut db, path)?;
         let head = head(&db)?;
-        Ok(Ledger { db, head, writes_left: None, swept: ShopTime(0), _lock: lock })
+        Ok(Ledger { db, path: path.to_owned(), head, writes_left: None, swept: ShopTime(0), _lock: lock })
+    }
+
+    /// Reads every page once; a damaged one is an error. A second for 128 MB.
+    pub fn look_through(&self) -> Result<(), LedgerError> {
+        let deed = "looking through the ledger";
+        let said: String = self.db.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).doing(deed)?;
+        match said.as_str() {
+            "ok" => Ok(()),
+            damage => {
+                // SQLite tells it in lines under a heading of asterisks.
+                let what = damage.lines().filter(|line| !line.starts_with("***")).collect::<Vec<_>>().join(", ");
+                Err(LedgerError::Damaged { path: self.path.clone(), what })
+            }
+        }
     }
 
     /// Sequence number of the last entry; 0 in an empty ledger.

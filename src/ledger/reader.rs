@@ -86,6 +86,12 @@ impl Reader {
         Ok(found)
     }
 
+    /// Visits that nobody has closed yet.
+    pub fn open_visits(&self) -> Result<u64, LedgerError> {
+        let open = "SELECT count(*) FROM visits WHERE left_us IS NULL AND entered_us IS NOT NULL";
+        self.db.query_row(open, [], |row| row.get(0)).doing("counting open visits")
+    }
+
     /// Receipts a human has to decide, oldest first, at most `limit`.
     pub fn undecided(&self, limit: usize) -> Result<Vec<Receipt>, LedgerError> {
         let deed = "looking for receipts to decide";

@@ -10,12 +10,13 @@
 
 use super::commit::Work;
 use super::error::LedgerError;
-use super::{Ledger, Mark};
+use super::{Disk, Ledger, Mark};
 use crate::base::Ack;
 use crate::events::{Effect, Entry, Fact, Outgoing};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 use tokio::sync::{Notify, mpsc};
 
 /// What becomes durable together. An empty one with an acknowledgement is a ping: the writer lives.
@@ -40,19 +41,25 @@ impl Batch {
 /// Batches that may share a transaction: bounds how long the first of them waits for its effects.
 const GROUP: usize = 64;
 
+/// On a full disk a commit is tried again after this.
+const TRY_AGAIN: Duration = Duration::from_millis(500);
+/// And the log says so this often.
+const SAY_EVERY: Duration = Duration::from_secs(60);
+
 /// Starts the writer on its own thread, named `ledger`. It ends with `Ok` when every sender of `batches` is gone, and with
 /// the error otherwise. `durable` follows the last sequence number on disk; `wake_sync` is told when there may be
-/// something new for upstream.
+/// something new for upstream. A full disk ends nothing: see [`Disk`].
 pub fn spawn_writer(
     ledger: Ledger,
     batches: mpsc::Receiver<Batch>,
     carry_out: impl FnMut(Effect) + Send + 'static,
     durable: Arc<AtomicU64>,
     wake_sync: Arc<Notify>,
+    disk: Arc<Disk>,
 ) -> JoinHandle<Result<(), LedgerError>> {
     std::thread::Builder::new()
         .name("ledger".into())
-        .spawn(move || write(ledger, batches, carry_out, &durable, &wake_sync))
+        .spawn(move || write(ledger, batches, carry_out, &durable, &wake_sync, &disk))
         .expect("the system starts one more thread")
 }
 
@@ -62,6 +69,7 @@ fn write(
     mut carry_out: impl FnMut(Effect),
     durable: &AtomicU64,
     wake_sync: &Notify,
+    disk: &Disk,
 ) -> Result<(), LedgerError> {
     durable.store(ledger.last_seq(), Ordering::Release);
     let mut group = Vec::with_capacity(GROUP);
@@ -76,7 +84,7 @@ fn write(
             .iter()
             .map(|batch| Work { entries: &batch.entries, outbox: &batch.outbox, marks: &batch.marks })
             .collect();
-        let seq = ledger.commit_all(&work).inspect_err(|error| tracing::error!(%error, "ledger stopped"))?;
+        let seq = commit(&mut ledger, &work, disk).inspect_err(|error| tracing::error!(%error, "ledger stopped"))?;
         durable.store(seq, Ordering::Release);
         if group.iter().any(concerns_upstream) {
             wake_sync.notify_one();
@@ -87,6 +95,31 @@ fn write(
         }
     }
     Ok(())
+}
+
+/// Commits; a full disk costs the ballast, and then time. Anything else is an error.
+fn commit(ledger: &mut Ledger, work: &[Work], disk: &Disk) -> Result<u64, LedgerError> {
+    let mut said: Option<Instant> = None;
+    loop {
+        match ledger.commit_all(work) {
+            Err(error) if error.disk_full() => {
+                if disk.release() {
+                    tracing::error!(%error, "disk full: the ballast is thrown off, nobody new comes in");
+                    continue;
+                }
+                disk.set_waiting(true);
+                if said.is_none_or(|at| at.elapsed() >= SAY_EVERY) {
+                    tracing::error!(%error, "disk full: waiting for room");
+                    said = Some(Instant::now());
+                }
+                std::thread::sleep(TRY_AGAIN);
+            }
+            done => {
+                disk.set_waiting(false);
+                return done;
+            }
+        }
+    }
 }
 
 fn concerns_upstream(batch: &Batch) -> bool {

@@ -5,20 +5,15 @@
 //! not to wait. The daemon's own two connections are `mqtt`.
 
 use super::mqtt::MqttOptions;
-use rumqttc::{
-    AsyncClient, ConnectReturnCode, ConnectionError, Event, EventLoop, Packet, QoS, SubscribeFilter,
-    SubscribeReasonCode,
-};
-use std::path::PathBuf;
+use super::mqtt::call::{self, NotCalled};
+use super::mqtt::link::{Heard, Link, Lost, Speaker, Why, Wishes};
+use super::mqtt::tls;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 /// Messages heard and not yet looked at. Full: the ear waits, and the broker drops measurements (QoS 0).
 const HEARD_QUEUE: usize = 1_024;
-
-/// As the daemon's own limit: what is larger ends the connection.
-const PACKET_BYTES: usize = 16 * 1024 * 1024;
 
 /// A broker on the shop's network answers within milliseconds; one that takes this long is not there.
 const ANSWER: Duration = Duration::from_secs(5);
@@ -39,8 +34,15 @@ pub enum EarError {
     /// The broker is there and does not want us.
     #[error("the broker at {at} refuses {who}")]
     Refused { at: String, who: String },
-    #[error("reading the broker's password from {}: {why}", path.display())]
-    Password { path: PathBuf, why: std::io::Error },
+    /// A file of ours cannot be used.
+    #[error("the broker at {at} is not called: {what}")]
+    NotCalled { at: String, what: String },
+    /// We spoke in the open, and it hung up: it may expect TLS.
+    #[error("the broker at {at} does not talk with us: {sentence}")]
+    HungUp { at: String, sentence: String },
+    /// A certificate, ours or theirs. The sentence says what to do.
+    #[error("the broker at {at} and we do not trust each other: {sentence}")]
+    Tls { at: String, sentence: String },
     #[error("the broker at {at} refuses the subscription to {topic}")]
     Deaf { at: String, topic: String },
     #[error("the broker at {at} hung up")]
@@ -49,14 +51,14 @@ pub enum EarError {
 
 pub struct Ear {
     at: String,
-    client: AsyncClient,
+    speaker: Speaker,
     heard: mpsc::Receiver<Message>,
     task: JoinHandle<()>,
 }
 
 impl Ear {
-    /// Connects as `client_id` and subscribes; answers once the broker has accepted both, or says why not. A `password`
-    /// that is in no file yet comes along.
+    /// Connects as `client_id` and subscribes; answers once the broker has accepted both, or says why not. Certificates,
+    /// user and version are the daemon's; a `password` that is in no file yet comes along.
     pub async fn open(
         options: &MqttOptions,
         password: Option<&str>,
@@ -64,32 +66,27 @@ impl Ear {
         topics: &[String],
     ) -> Result<Ear, EarError> {
         let at = format!("{}:{}", options.host, options.port);
-        let who = match &options.user {
-            Some(user) => format!("user `{user}`"),
-            None => "a client without user and password".to_owned(),
+        let wishes = Wishes {
+            client_id: client_id.to_owned(),
+            host: options.host.clone(),
+            port: options.port,
+            durable: false,
+            will: None,
         };
-        let mut connection = rumqttc::MqttOptions::new(client_id, &options.host, options.port);
-        connection
-            .set_keep_alive(Duration::from_secs(15))
-            .set_clean_session(true)
-            .set_max_packet_size(PACKET_BYTES, PACKET_BYTES);
-        if let Some(user) = &options.user {
-            let password = password.map_or_else(|| in_file(options), |typed| Ok(typed.to_owned()));
-            connection.set_credentials(user, password?);
+        let (mut link, speaker) = Link::new(options.version, wishes);
+        if let Err(NotCalled { what, .. }) = call::prepare(&mut link, options, password) {
+            return Err(EarError::NotCalled { at, what });
         }
-        let (client, mut eventloop) = AsyncClient::new(connection, 16);
-        eventloop.network_options.set_tcp_nodelay(true);
         let (tell, heard) = mpsc::channel(HEARD_QUEUE);
         let (ready, is_ready) = oneshot::channel();
-        let filters: Vec<_> = topics.iter().map(|t| SubscribeFilter::new(t.clone(), QoS::AtMostOnce)).collect();
-        let task = tokio::spawn(keep(client.clone(), eventloop, filters, ready, tell));
-        let ear = Ear { at: at.clone(), client, heard, task };
+        let filters = topics.iter().map(|topic| (topic.clone(), 0)).collect();
+        let task = tokio::spawn(keep(link, filters, ready, tell));
+        let ear = Ear { at: at.clone(), speaker, heard, task };
         // Dropped on the way out of here, the ear ends its task.
         match tokio::time::timeout(ANSWER, is_ready).await {
             Ok(Ok(Ok(()))) => Ok(ear),
-            Ok(Ok(Err(Failed::Refused))) => Err(EarError::Refused { at, who }),
             Ok(Ok(Err(Failed::Deaf))) => Err(EarError::Deaf { at, topic: topics.join(", ") }),
-            Ok(Ok(Err(Failed::Other(why)))) => Err(EarError::NoBroker { at, why }),
+            Ok(Ok(Err(Failed::Lost(lost)))) => Err(told(at, &lost, options)),
             _ => Err(EarError::NoBroker { at, why: format!("no answer within {} s", ANSWER.as_secs()) }),
         }
     }
@@ -104,13 +101,15 @@ impl Ear {
     }
 
     /// Says something that nobody keeps.
-    pub async fn say(&self, topic: &str, payload: &str) -> Result<(), EarError> {
-        let said = self.client.publish(topic, QoS::AtMostOnce, false, payload).await;
-        said.map_err(|_| EarError::Lost { at: self.at.clone() })
+    pub fn say(&self, topic: &str, payload: &str) -> Result<(), EarError> {
+        match self.speaker.publish(topic.to_owned(), 0, false, payload.as_bytes().to_vec(), None) {
+            true => Ok(()),
+            false => Err(EarError::Lost { at: self.at.clone() }),
+        }
     }
 
     pub async fn close(mut self) {
-        if self.client.disconnect().await.is_ok() {
+        if self.speaker.goodbye() {
             // It ends when the goodbye is sent; a broker that is gone needs none.
             let _ = tokio::time::timeout(Duration::from_secs(1), &mut self.task).await;
         }
@@ -124,54 +123,53 @@ impl Drop for Ear {
 }
 
 enum Failed {
-    Refused,
     Deaf,
-    Other(String),
+    Lost(Lost),
 }
 
-fn in_file(options: &MqttOptions) -> Result<String, EarError> {
-    let Some(path) = &options.password_file else { return Ok(String::new()) };
-    match std::fs::read_to_string(path) {
-        Ok(text) => Ok(text.lines().next().unwrap_or_default().to_owned()),
-        Err(why) => Err(EarError::Password { path: path.clone(), why }),
+/// Why the first attempt failed, in the words that the page has for it.
+fn told(at: String, lost: &Lost, options: &MqttOptions) -> EarError {
+    // Who reads it goes on with what to do.
+    let sentence = |trouble: tls::Trouble| trouble.sentence.trim_end_matches('.').to_owned();
+    match (&lost.why, tls::trouble(&lost.why, options)) {
+        (Why::Login, _) => {
+            let who = match &options.user {
+                Some(user) => format!("user `{user}`"),
+                None => "a client without user and password".to_owned(),
+            };
+            EarError::Refused { at, who }
+        }
+        (Why::Unanswered, Some(trouble)) if options.ca_file.is_none() => {
+            EarError::HungUp { at, sentence: sentence(trouble) }
+        }
+        (_, Some(trouble)) => EarError::Tls { at, sentence: sentence(trouble) },
+        (_, None) => EarError::NoBroker { at, why: lost.detail.clone() },
     }
 }
 
 /// Ends with the connection, or when nobody listens any more.
 async fn keep(
-    client: AsyncClient,
-    mut eventloop: EventLoop,
-    filters: Vec<SubscribeFilter>,
+    mut link: Link,
+    filters: Vec<(String, u8)>,
     ready: oneshot::Sender<Result<(), Failed>>,
     tell: mpsc::Sender<Message>,
 ) {
     let mut ready = Some(ready);
     let mut answer = |result| drop(ready.take().map(|ready| ready.send(result)));
     loop {
-        match eventloop.poll().await {
-            Ok(Event::Incoming(Packet::ConnAck(_))) => {
-                if client.try_subscribe_many(filters.clone()).is_err() {
-                    return answer(Err(Failed::Other("it takes no subscription".into())));
-                }
-            }
-            Ok(Event::Incoming(Packet::SubAck(granted))) => {
-                if granted.return_codes.contains(&SubscribeReasonCode::Failure) {
-                    return answer(Err(Failed::Deaf));
-                }
-                answer(Ok(()));
-            }
-            Ok(Event::Incoming(Packet::Publish(message))) => {
-                let message =
-                    Message { topic: message.topic, payload: message.payload.to_vec(), retained: message.retain };
+        match link.poll().await {
+            Ok(Heard::Connected { .. }) => link.subscribe(&filters),
+            Ok(Heard::Subscribed { refused: true }) => return answer(Err(Failed::Deaf)),
+            Ok(Heard::Subscribed { refused: false }) => answer(Ok(())),
+            Ok(Heard::Message(message)) => {
+                let message = Message { topic: message.topic, payload: message.payload, retained: message.retain };
                 if tell.send(message).await.is_err() {
                     return;
                 }
             }
-            Ok(_) => {}
-            Err(ConnectionError::ConnectionRefused(
-                ConnectReturnCode::BadUserNamePassword | ConnectReturnCode::NotAuthorized,
-            )) => return answer(Err(Failed::Refused)),
-            Err(error) => return answer(Err(Failed::Other(error.to_string()))),
+            Ok(Heard::Goodbye) => return,
+            Ok(Heard::Delivered { .. } | Heard::Nothing) => {}
+            Err(lost) => return answer(Err(Failed::Lost(lost))),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Device messages to observations: one device kind a file.
 //!
 //!     broker --mqtt--> topic --> shelf | gate | people --door--> floor
+//!                      scales -->
 //!     floor --effects--> publish --mqtt--> broker
 //!
 //! Everything is checked here, at the door (`wire`, `base::card`); behind it nobody checks again. Bad input is a counted,
@@ -19,6 +20,7 @@ pub mod onvif; // cameras that say where they are
 mod outbox;
 pub mod people;
 pub mod publish;
+pub mod scales; // plain numbers -> weights
 pub mod shelf;
 pub mod topic;
 pub mod wire;

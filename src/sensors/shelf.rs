@@ -31,7 +31,7 @@ pub fn weights(shelf: &str, payload: &[u8], arrival: ShopTime, shop: &Shop) -> R
         wire::refuse_cards(from, &wire::object(from, payload)?)?;
     }
     let message: Message = if wire::is_cbor(payload) {
-        ciborium::from_reader(payload).map_err(|_| diagnose(from, payload))?
+        wire::cbor(payload).ok_or_else(|| diagnose(from, payload))?
     } else {
         serde_json::from_slice(payload).map_err(|_| diagnose(from, payload))?
     };
@@ -159,7 +159,8 @@ struct Row {
 impl<'de> DeserializeSeed<'de> for Row {
     type Value = Vec<Option<f32>>;
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_seq(self)
+        // Not `deserialize_seq`: in CBOR that takes a string of bytes for a row, and a packed float for four weights.
+        deserializer.deserialize_any(self)
     }
 }
 

@@ -6,6 +6,7 @@
 
 use crate::base::card;
 use crate::base::{Counters, ShopTime, TapId, limits, time::SECOND_US};
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use std::fmt;
 
@@ -43,7 +44,7 @@ impl Why {
 /// A message that goes no further.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Refusal {
-    /// weights, shelf_status, tap, passage, gate_status or people.
+    /// weights, scale, shelf_status, tap, passage, gate_status or people.
     pub what: &'static str,
     pub why: Why,
     /// Names the device and the key; holds nothing of the payload.
@@ -108,6 +109,16 @@ pub fn is_cbor(payload: &[u8]) -> bool {
     matches!(payload.first(), Some(0xa0..=0xbf | 0xd9))
 }
 
+/// Says "this is CBOR" and nothing else (RFC 8949, 3.4.6).
+const CBOR_TAG: [u8; 3] = [0xd9, 0xd9, 0xf7];
+
+/// The one thing a CBOR payload is; `None`: it is none, or something follows it, which JSON would not let pass either.
+pub fn cbor<T: DeserializeOwned>(payload: &[u8]) -> Option<T> {
+    let mut rest = payload.strip_prefix(&CBOR_TAG).unwrap_or(payload);
+    let value = ciborium::from_reader(&mut rest).ok()?;
+    rest.is_empty().then_some(value)
+}
+
 pub fn check_size(from: Origin, payload: &[u8]) -> Result<(), Refusal> {
     if payload.len() <= limits::PAYLOAD_BYTES {
         return Ok(());
@@ -122,7 +133,7 @@ pub fn check_size(from: Origin, payload: &[u8]) -> Result<(), Refusal> {
 pub fn object(from: Origin, payload: &[u8]) -> Result<Map<String, Value>, Refusal> {
     check_size(from, payload)?;
     let value = if is_cbor(payload) {
-        ciborium::from_reader(payload).map_err(|_| from.refuse(Why::Malformed, "begins like CBOR and is not"))?
+        cbor(payload).ok_or_else(|| from.refuse(Why::Malformed, "begins like CBOR and is none of the shape of JSON"))?
     } else {
         // serde_json's own words quote the payload; its position does not.
         serde_json::from_slice(payload).map_err(|error| {

@@ -20,6 +20,8 @@ pub struct Household {
     pub web_token: String,
     pub upstream_url: String,
     pub upstream_token: String,
+    /// Ends the config file: more keys of its last section, `[upstream]`, then other sections.
+    pub more: String,
 }
 
 impl Household {
@@ -44,7 +46,7 @@ impl Household {
         let at = |name: &str| format!("{:?}", self.dir.join(name).display().to_string());
         let (shop, state) = (at("shop"), at("state"));
         let (web_token, upstream_token) = (at("web.token"), at("upstream.token"));
-        let (mqtt, web, upstream) = (self.mqtt_port, self.web_port, &self.upstream_url);
+        let (mqtt, web, upstream, more) = (self.mqtt_port, self.web_port, &self.upstream_url, &self.more);
         fs::write(
             self.config(),
             format!(
@@ -53,7 +55,7 @@ impl Household {
                  [state]\ndirectory = {state}\n\n\
                  [mqtt]\nhost = \"127.0.0.1\"\nport = {mqtt}\n\n\
                  [web]\nlisten = \"127.0.0.1:{web}\"\ntoken_file = {web_token}\n\n\
-                 [upstream]\nurl = \"{upstream}\"\ntoken_file = {upstream_token}\n"
+                 [upstream]\nurl = \"{upstream}\"\ntoken_file = {upstream_token}\n{more}"
             ),
         )
     }
@@ -79,6 +81,10 @@ impl Daemon {
     /// How it ended by itself, if it has.
     pub fn ended(&mut self) -> io::Result<Option<ExitStatus>> {
         self.child.try_wait()
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     /// As in a power cut: nothing more is said, nothing is put in order.

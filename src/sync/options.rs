@@ -1,9 +1,9 @@
 //! Where upstream is, how we prove who we are, and how long we wait for what.
 
+use crate::base::{SecretError, SecretFile};
 use crate::ledger::LedgerError;
 use reqwest::Url;
 use serde::Deserialize;
-use std::path::PathBuf;
 
 /// The `[upstream]` part of the config file. Durations carry their unit in the name.
 #[derive(Clone, Debug, Deserialize)]
@@ -11,8 +11,8 @@ use std::path::PathBuf;
 pub struct SyncOptions {
     /// `https://pay.example/shop`; plain `http` only to this machine. Without it the outbox grows and nothing is sent.
     pub url: Option<String>,
-    /// A file that holds the bearer token and nothing else. Without it requests carry none.
-    pub token_file: Option<PathBuf>,
+    /// Holds the bearer token and nothing else. Without it requests carry none.
+    pub token_file: Option<SecretFile>,
     /// An answer to a charge, refund, release or event later than this counts as none. Too low: every charge is asked
     /// for a second time; too high: a hung upstream is noticed late.
     pub timeout_ms: u64,
@@ -57,8 +57,11 @@ pub enum SyncError {
     #[error("upstream.url {url:?}: {why}")]
     Url { url: String, why: String },
 
-    #[error("upstream.token_file {path}: {why}")]
-    Token { path: PathBuf, why: String },
+    #[error("upstream.token_file: {0}")]
+    Token(#[from] SecretError),
+
+    #[error("upstream.token_file {0} should hold the bearer token only, on one line")]
+    TokenShape(SecretFile),
 
     #[error("setting up the upstream connection: {0}")]
     Setup(reqwest::Error),
@@ -95,16 +98,13 @@ impl SyncOptions {
     }
 
     pub(super) fn token(&self) -> Result<Option<String>, SyncError> {
-        let Some(path) = &self.token_file else { return Ok(None) };
-        let refuse = |why: String| Err(SyncError::Token { path: path.clone(), why });
-        match std::fs::read_to_string(path) {
-            Err(e) => refuse(format!("{e}; it should hold the bearer token for upstream")),
-            Ok(text) if text.trim().is_empty() => refuse("it is empty; it should hold the bearer token".into()),
-            Ok(text) if !text.trim().bytes().all(|b| b.is_ascii_graphic()) => {
-                refuse("it should hold the bearer token only, on one line".into())
-            }
-            Ok(text) => Ok(Some(text.trim().to_owned())),
+        let Some(file) = &self.token_file else { return Ok(None) };
+        let text = file.text()?;
+        let token = text.trim();
+        if !token.bytes().all(|b| b.is_ascii_graphic()) {
+            return Err(SyncError::TokenShape(file.clone()));
         }
+        Ok(Some(token.to_owned()))
     }
 }
 
@@ -157,7 +157,7 @@ mod tests {
             if let Some(content) = content {
                 std::fs::write(&path, content).unwrap();
             }
-            let options = SyncOptions { token_file: Some(path.clone()), ..SyncOptions::default() };
+            let options = SyncOptions { token_file: Some(path.clone().into()), ..SyncOptions::default() };
             assert_eq!(options.token().ok().flatten().as_deref(), token, "{content:?}");
         }
     }

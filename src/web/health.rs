@@ -30,9 +30,21 @@ pub struct Health {
 }
 
 /// `silent_for`: since the floor's last snapshot.
-pub fn health(snapshot: &Snapshot, sync: &SyncStatus, silent_for: Duration, now: ShopTime) -> Health {
+pub fn health(
+    snapshot: &Snapshot,
+    sync: &SyncStatus,
+    closed: Option<&String>,
+    silent_for: Duration,
+    now: ShopTime,
+) -> Health {
     let mut state = snapshot.state;
     let mut reasons = snapshot.reasons.clone();
+    if let Some(why) = closed {
+        // The floor may be a second behind, or waiting for the disk.
+        state = ShopState::Closed;
+        reasons.retain(|reason| reason != why);
+        reasons.insert(0, why.clone());
+    }
     if sync.reachable == Some(false) {
         if state == ShopState::Up {
             state = ShopState::Degraded;
@@ -51,7 +63,7 @@ pub fn health(snapshot: &Snapshot, sync: &SyncStatus, silent_for: Duration, now:
         reasons.push(format!("The payment service does not answer. {waiting}."));
     }
     let spoke = snapshot.t_us != ShopTime::default();
-    if !spoke || silent_for > SILENT {
+    if closed.is_none() && (!spoke || silent_for > SILENT) {
         state = ShopState::Closed;
         let why = if spoke {
             let s = silent_for.as_secs();
@@ -85,7 +97,8 @@ fn ago(now: ShopTime, then: ShopTime) -> String {
 impl Web {
     pub(super) fn health(&self, snapshot: &Snapshot, sync: &SyncStatus) -> Health {
         let silent_for = self.heard.lock().expect("heard").elapsed();
-        health(snapshot, sync, silent_for, self.given.clock.now())
+        let closed = self.given.closed.borrow();
+        health(snapshot, sync, closed.as_ref(), silent_for, self.given.clock.now())
     }
 }
 
@@ -113,15 +126,26 @@ mod tests {
             last_error: None,
         };
         let here = SyncStatus { reachable: Some(true), ..SyncStatus::default() };
-        for (story, snapshot, sync, silent_s, state, first) in [
-            ("all is well", &up, &here, 0, ShopState::Up, None),
-            ("nobody asked upstream yet", &up, &SyncStatus::default(), 0, ShopState::Up, None),
-            ("upstream is away", &up, &away, 0, ShopState::Degraded, Some("The payment service does not answer")),
-            ("a camera too", &camera, &away, 0, ShopState::Degraded, Some("Camera 2 is dark.")),
-            ("the floor is stuck", &camera, &here, 6, ShopState::Closed, Some("The floor has not reported for 6 s")),
-            ("just started", &Snapshot::default(), &here, 0, ShopState::Closed, Some("Starting")),
+        let full = "The disk is full.".to_owned();
+        for (story, snapshot, sync, closed, silent_s, state, first) in [
+            ("all is well", &up, &here, None, 0, ShopState::Up, None),
+            ("nobody asked upstream yet", &up, &SyncStatus::default(), None, 0, ShopState::Up, None),
+            ("upstream is away", &up, &away, None, 0, ShopState::Degraded, Some("The payment service does not answer")),
+            ("a camera too", &camera, &away, None, 0, ShopState::Degraded, Some("Camera 2 is dark.")),
+            ("the disk is full", &camera, &away, Some(&full), 0, ShopState::Closed, Some("The disk is full.")),
+            ("and the floor waits for it", &up, &here, Some(&full), 6, ShopState::Closed, Some("The disk is full.")),
+            (
+                "the floor is stuck",
+                &camera,
+                &here,
+                None,
+                6,
+                ShopState::Closed,
+                Some("The floor has not reported for 6 s"),
+            ),
+            ("just started", &Snapshot::default(), &here, None, 0, ShopState::Closed, Some("Starting")),
         ] {
-            let health = health(snapshot, sync, Duration::from_secs(silent_s), now);
+            let health = health(snapshot, sync, closed, Duration::from_secs(silent_s), now);
             assert_eq!(health.state, state, "{story}");
             let said = health.reasons.first().map(String::as_str);
             assert!(
@@ -129,7 +153,7 @@ mod tests {
                 "{story}: {said:?}"
             );
         }
-        let said = health(&up, &away, Duration::ZERO, now).reasons.remove(0);
+        let said = health(&up, &away, None, Duration::ZERO, now).reasons.remove(0);
         assert!(
             said.contains("3 messages wait safely on disk, the oldest for 4 min; they are sent by themselves."),
             "{said}"

@@ -35,7 +35,6 @@ use crate::floor::Snapshot;
 use crate::sensors::Incoming;
 use crate::shop::Shop;
 use crate::sync::SyncStatus;
-use std::collections::BTreeMap;
 use std::io;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -68,6 +67,8 @@ pub struct WebState {
     pub clock: Clock,
     /// The bearer token. Empty: nobody is let in.
     pub token: String,
+    /// Why nobody new may come in, also when the floor cannot say so.
+    pub closed: watch::Receiver<Option<String>>,
     pub books: Arc<dyn Books>,
 }
 
@@ -90,8 +91,8 @@ pub struct Web {
     streams: Arc<Semaphore>,
     /// When the last snapshot came, on the machine's clock.
     heard: Mutex<Instant>,
-    /// One refund at a time, and the answers given to their keys.
-    refunds: tokio::sync::Mutex<BTreeMap<String, refunds::Given>>,
+    /// One refund at a time.
+    refunds: tokio::sync::Mutex<()>,
     stopping: watch::Receiver<bool>,
 }
 

@@ -17,7 +17,11 @@ pub struct Device {
 
 impl Device {
     pub async fn connect(port: u16, name: &str) -> Device {
-        let mut options = rumqttc::MqttOptions::new(name, "127.0.0.1", port);
+        Device::with(rumqttc::MqttOptions::new(name, "127.0.0.1", port)).await
+    }
+
+    /// With a login, or over TLS.
+    pub async fn with(mut options: rumqttc::MqttOptions) -> Device {
         options.set_max_packet_size(64 << 20, 64 << 20);
         let (client, mut eventloop) = AsyncClient::new(options, 64);
         eventloop.network_options.set_tcp_nodelay(true);

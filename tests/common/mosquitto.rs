@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 pub struct Mosquitto {
@@ -10,11 +10,18 @@ pub struct Mosquitto {
     pub port: u16,
     /// Holds the configuration, and what persists over a restart.
     dir: tempfile::TempDir,
+    /// Lines of its configuration after the listener.
+    settings: String,
 }
 
 impl Mosquitto {
     /// `None`, with a plain sentence on standard error, where mosquitto is not installed.
     pub fn start() -> Option<Mosquitto> {
+        Mosquitto::start_with(|_| "allow_anonymous true\n".to_owned())
+    }
+
+    /// With settings of its own for its one listener; files that they name may be written into the directory.
+    pub fn start_with(settings: impl Fn(&Path) -> String) -> Option<Mosquitto> {
         let Some(program) = program() else {
             eprintln!("SKIPPED: mosquitto is not installed; `./dev setup` installs it");
             return None;
@@ -23,8 +30,9 @@ impl Mosquitto {
         for _ in 0..5 {
             let port = TcpListener::bind("127.0.0.1:0").expect("a free port").local_addr().expect("its number").port();
             let dir = tempfile::tempdir().expect("a temporary directory");
-            if let Some(child) = launch(&program, port, &dir) {
-                return Some(Mosquitto { child, port, dir });
+            let settings = settings(dir.path());
+            if let Some(child) = launch(&program, port, &dir, &settings) {
+                return Some(Mosquitto { child, port, dir, settings });
             }
         }
         panic!("mosquitto did not start on five free ports in turn");
@@ -34,7 +42,14 @@ impl Mosquitto {
     #[allow(dead_code)]
     pub fn restart(&mut self) {
         self.stop();
-        self.child = launch(&program().expect("it was there"), self.port, &self.dir).expect("the port is still free");
+        let program = program().expect("it was there");
+        self.child = launch(&program, self.port, &self.dir, &self.settings).expect("the port is still free");
+    }
+
+    /// Where its files are.
+    #[allow(dead_code)]
+    pub fn dir(&self) -> &Path {
+        self.dir.path()
     }
 
     #[allow(dead_code)]
@@ -58,11 +73,12 @@ fn program() -> Option<PathBuf> {
 }
 
 /// Starts mosquitto and waits for it to say that it runs. `None`: it could not have the port.
-fn launch(program: &PathBuf, port: u16, dir: &tempfile::TempDir) -> Option<Child> {
+fn launch(program: &Path, port: u16, dir: &tempfile::TempDir, settings: &str) -> Option<Child> {
     let config = dir.path().join("mosquitto.conf");
     // Nagle's algorithm and delayed acknowledgements together cost 44 ms a message.
+    // It stays root where it is started as root: its own user could not read the files of a temporary directory.
     let text = format!(
-        "listener {port} 127.0.0.1\nallow_anonymous true\npersistence false\nset_tcp_nodelay true\nlog_dest stderr\n"
+        "user root\npersistence false\nset_tcp_nodelay true\nlog_dest stderr\nlistener {port} 127.0.0.1\n{settings}"
     );
     std::fs::write(&config, text).expect("writing mosquitto.conf");
     let mut child = Command::new(program)

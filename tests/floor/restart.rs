@@ -212,3 +212,53 @@ fn what_anybody_could_have_taken_is_charged_to_nobody() {
     assert_eq!(story(Doubt::Review), ["review; 1 bread: 3.00", "review; : 0.00"], "a human looks at both");
     assert_eq!(story(Doubt::Favour), ["charged; 1 bread: 3.00; captured 3.00", "empty"], "or the shop bears the loss");
 }
+
+/// Started and killed again every second: no life is long enough to explain what a shelf did, and when one is, ann stands
+/// at the door. Her bread is hers, or a human looks; that she goes for nothing is not an end.
+#[test]
+fn lives_too_short_to_see_anything_give_nothing_away() {
+    for own_camera in [false, true] {
+        for lives in [8, 10, 12] {
+            let mut stage = Stage::new().on_disk();
+            stage.own_camera = own_camera;
+            stage.play("0 ann taps in\n 1 ann enters\n 2.5 ann takes bread");
+            for life in 0..lives {
+                let now_s = 3.0 + 1.1 * f64::from(life);
+                if life == 4 {
+                    stage.play(&format!("{now_s} ann goes 1.6 1.0"));
+                }
+                stage.run_to(5.0 + now_s);
+                stage.kill(2);
+            }
+            stage.play(
+                "20 ann leaves
+                 40 all waits",
+            );
+            let ann = stage.outcome("ann");
+            let wanted = ["charged; 1 bread: 3.00; captured 3.00", "review; 1 bread: 3.00", "review; : 0.00"];
+            assert!(wanted.contains(&ann.as_str()), "{lives} lives, own camera {own_camera}: {ann}");
+            println!("{lives} lives, own camera {own_camera}: {ann}");
+        }
+    }
+}
+
+/// Bob has passed the beam, and the daemon dies before it knows whose body that was: he is still bob.
+#[test]
+fn who_had_just_passed_the_beam_is_not_forgotten() {
+    for step in 0..8 {
+        let mut stage = Stage::new().on_disk();
+        stage.world.beams = true;
+        stage.own_camera = true;
+        stage.play("0 bob taps in\n 1 bob enters");
+        stage.run_to(5.0 + 1.3 + f64::from(step) / 10.0);
+        stage.kill(25);
+        stage.play(
+            "6 bob takes cola
+             14 bob leaves
+             40 all waits",
+        );
+        let bob = stage.outcome("bob");
+        let wanted = ["charged; 1 cola: 2.50; captured 2.50", "review; 1 cola: 2.50", "review; : 0.00"];
+        assert!(wanted.contains(&bob.as_str()), "killed at {step}: {bob}");
+    }
+}

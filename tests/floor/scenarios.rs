@@ -407,9 +407,13 @@ fn staff_bind_contest_and_refund() {
     stage.observe(Observation::Reviewed { visit, lines: vec![(ProductId::new("cola"), 1)] });
     assert_eq!(stage.outcomes(), ["charged; 1 cola: 2.50; captured 5.50; refunded 3.00"]);
     let charge = stage.floor.books().visits[&visit].charges[0].0.charge_id;
-    let ask = |amount| Observation::RefundAsked { charge, amount, reason: "warm cola".into() };
+    let ask = |amount| Observation::RefundAsked { charge, amount, reason: "warm cola".into(), refund: None };
     stage.observe(ask(Cents(10_000)));
-    stage.observe(ask(Cents(50)));
+    // Asked for twice under one name it is given once, and no answer can have been meant for another.
+    let named = carryout::base::RefundId::keyed(charge, "note-7");
+    let again = || Observation::RefundAsked { charge, amount: Cents(50), reason: "warm".into(), refund: Some(named) };
+    stage.observe(again());
+    stage.observe(again());
     assert_eq!(stage.outcomes(), ["charged; 1 cola, 1 refund: 2.00; captured 5.50; refunded 3.00 + 0.50"]);
     // The rest of it: what staff gave back by hand is not given back a second time.
     stage.observe(Observation::Contested { visit, lines: vec![] });
@@ -472,7 +476,7 @@ fn what_upstream_refuses_to_give_back_comes_before_a_human() {
     let refunds = |stage: &Stage| -> Vec<_> {
         stage.floor.books().visits[&visit].refunds.iter().map(|(refund, state)| (refund.refund_id, *state)).collect()
     };
-    stage.observe(Observation::RefundAsked { charge, amount: Cents(50), reason: "warm cola".into() });
+    stage.observe(Observation::RefundAsked { charge, amount: Cents(50), reason: "warm cola".into(), refund: None });
     assert_eq!(stage.outcomes(), ["charged; 1 cola, 1 bread, 1 refund: 5.00; captured 5.50; refunded 0.50"]);
     let given = refunds(&stage);
     let [(refund, RefundState::Queued)] = given[..] else { panic!("{given:?}") };
@@ -503,7 +507,7 @@ fn a_visit_long_forgotten_is_recalled_to_be_changed() {
     stage.world.now = stage.world.now.plus_ms(25 * 3_600_000);
     stage.observe(Observation::Tick);
     assert!(stage.floor.books().visits.is_empty(), "forgotten after a day");
-    let ask = Observation::RefundAsked { charge, amount: Cents(100), reason: "cracked".into() };
+    let ask = Observation::RefundAsked { charge, amount: Cents(100), reason: "cracked".into(), refund: None };
     stage.observe(ask.clone());
     assert!(stage.floor.books().visits.is_empty());
     stage.observe(Observation::Recalled { visit, entries: told.clone() });

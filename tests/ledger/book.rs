@@ -43,12 +43,12 @@ fn a_morning_adds_up_and_reads_back_as_it_was_said() {
 }
 
 #[test]
-fn a_restart_reads_only_the_last_levels_and_the_whereabouts_of_open_visits() {
+fn a_restart_reads_only_the_last_levels_and_two_minutes_of_whereabouts_of_who_is_inside() {
     let state = State::new();
     let mut ledger = state.open();
     play(&mut ledger, &a_morning()).unwrap();
     ledger.commit(&taps_in(300, "eve"), &[]).unwrap();
-    for (seconds, x) in [(301, 1.0), (302, 2.0)] {
+    for (seconds, x) in [(301, 1.0), (302, 2.0), (450, 3.0), (451, 4.0)] {
         ledger.commit(&[stands(seconds, "eve", x)], &[]).unwrap();
     }
     let all: Vec<Entry> = ledger.entries_for_recovery().map(|e| e.unwrap().1).collect();
@@ -56,7 +56,7 @@ fn a_restart_reads_only_the_last_levels_and_the_whereabouts_of_open_visits() {
     assert_eq!(levels.len(), 1, "one shelf, its latest");
     assert_eq!(levels[0].t, at(30));
     let whereabouts: Vec<_> = all.iter().filter(|e| matches!(e.fact, Fact::Whereabouts)).collect();
-    assert_eq!(whereabouts, [&stands(302, "eve", 2.0)]);
+    assert_eq!(whereabouts, [&stands(450, "eve", 3.0), &stands(451, "eve", 4.0)]);
 }
 
 #[test]

@@ -98,7 +98,7 @@ fn effects_and_acknowledgements_follow_the_disk_in_order() {
         assert!(on_disk.load(Ordering::Acquire) >= decision.valid_ms as u64, "the gate opened before the disk had it");
         log.lock().unwrap().push(decision.valid_ms);
     };
-    let writer = spawn_writer(state.open(), batches, carry_out, durable.clone(), Arc::new(Notify::new()));
+    let writer = spawn_writer(state.open(), batches, carry_out, durable.clone(), Arc::new(Notify::new()), nowhere());
     let (ponged, pong) = std::sync::mpsc::channel();
     for n in 1..=50 {
         let ponged = ponged.clone();
@@ -129,7 +129,7 @@ fn a_failed_commit_acknowledges_nothing_and_ends_the_writer() {
     let (sender, batches) = mpsc::channel(8);
     let durable = Arc::new(AtomicU64::new(0));
     let nothing = |effect| panic!("happened although nothing was written: {effect:?}");
-    let writer = spawn_writer(ledger, batches, nothing, durable.clone(), Arc::new(Notify::new()));
+    let writer = spawn_writer(ledger, batches, nothing, durable.clone(), Arc::new(Notify::new()), nowhere());
     let ack = Ack::new(|| panic!("acknowledged although nothing was written"));
     let batch =
         Batch { entries: vec![levels(1, "3/2", &[1.0])], then: vec![decision(1)], acks: vec![ack], ..Batch::default() };

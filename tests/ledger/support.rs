@@ -9,6 +9,11 @@ use std::path::PathBuf;
 /// 2026-03-02 08:00 UTC.
 pub const MORNING: ShopTime = ShopTime(1_772_438_400_000_000);
 
+/// A disk that never is full.
+pub fn nowhere() -> std::sync::Arc<ledger::Disk> {
+    std::sync::Arc::new(ledger::Disk::of(&std::env::temp_dir(), 0))
+}
+
 /// A state directory that goes when it is dropped. In memory where the system has that: these tests stop the program at
 /// every write, not the disk, and hundreds of ledgers need not wait for one.
 pub struct State(pub tempfile::TempDir);

@@ -64,7 +64,7 @@ impl Shop {
         let (answers, mut heard) = mpsc::channel::<Incoming>(limits::FLOOR_QUEUE);
         let wake = Arc::new(Notify::new());
         let nothing = |_: Effect| {};
-        let writing = spawn_writer(ledger, batches, nothing, Arc::new(AtomicU64::new(0)), wake.clone());
+        let writing = spawn_writer(ledger, batches, nothing, Arc::new(AtomicU64::new(0)), wake.clone(), nowhere());
         let to_ledger = writer.clone();
         let enters = watch::Sender::new(0);
         let entered = enters.subscribe();
@@ -560,7 +560,7 @@ async fn a_wrong_token_is_said_and_repaired() {
     let upstream = Upstream::start(UpstreamOptions { token: Some("right".into()), ..Default::default() }).unwrap();
     let state = State::new();
     let file = state.0.path().join("upstream.token");
-    let options = SyncOptions { token_file: Some(file.clone()), ..hurried(&upstream) };
+    let options = SyncOptions { token_file: Some(file.clone().into()), ..hurried(&upstream) };
     std::fs::write(&file, "wrong").unwrap();
     let mut shop = Shop::open(&state, &options);
     shop.sells("ann", 1).await;

@@ -116,6 +116,7 @@ impl House {
             web_token: "a-token-for-doctor-tests".into(),
             upstream_url: upstream.url(),
             upstream_token: token,
+            more: String::new(),
         };
         home.furnish(&crate::world::shop(), "a test").expect("a household");
         Some(House { home, upstream, broker, guarded, _dir: dir })

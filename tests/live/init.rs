@@ -113,6 +113,7 @@ async fn a_shop_is_found_written_checked_and_opens() {
         web_token: String::new(),
         upstream_url: String::new(),
         upstream_token: String::new(),
+        more: String::new(),
     };
     let daemon = Daemon::start(Command::new(CARRYOUT), &household, &[]).expect("starting the daemon");
     let health = hears_everything(&household).await;

@@ -6,6 +6,8 @@
 
 #[path = "../common/mosquitto.rs"]
 mod mosquitto;
+#[path = "../common/pki.rs"]
+mod pki;
 #[path = "../common/world.rs"]
 mod world;
 
@@ -13,13 +15,16 @@ mod shop;
 
 mod bad_input;
 mod demo;
+mod disk;
 mod doctor;
 mod init;
 mod kill;
 mod onvif;
 mod page;
 mod replay;
+mod scales;
 mod secrets;
 mod simulator;
+mod tls;
 mod unacked;
 mod watchdog;

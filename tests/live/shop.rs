@@ -6,7 +6,7 @@
 use crate::mosquitto::Mosquitto;
 use crate::world::{self, STEP_US, World};
 use carryout::base::{GateId, ShopTime};
-use carryout::events::Observation;
+use carryout::events::{Observation, Weights};
 use carryout::sim::daemon::{Daemon, Household, last_words};
 use carryout::sim::upstream::{Upstream, UpstreamOptions};
 use carryout::sim::wire::on_the_wire;
@@ -31,6 +31,36 @@ pub const BASE: &str = "carryout/v1/stage/";
 pub const TOKEN: &str = "a-token-for-live-tests-only";
 const CARRYOUT: &str = env!("CARGO_BIN_EXE_carryout");
 
+/// Shelf `a` is an ESPHome with a topic a plate, shelf `b` a Tasmota with all plates in one object; 5 Hz.
+const PLAIN_SCALES: &str = r#"
+[[mqtt.scales]]
+topic = "esphome/{shelf}/plate-{plate}/state"
+unit = "g"
+interval_ms = 200
+availability = "esphome/{shelf}/status"
+[[mqtt.scales]]
+topic = "tele/shelf-b/SENSOR"
+shelf = "b"
+plate = 1
+unit = "kg"
+value = "/Plate1/Weight"
+interval_ms = 200
+[[mqtt.scales]]
+topic = "tele/shelf-b/SENSOR"
+shelf = "b"
+plate = 3
+unit = "kg"
+value = "/Plate3/Weight"
+interval_ms = 200
+[[mqtt.scales]]
+topic = "tele/shelf-b/SENSOR"
+shelf = "b"
+plate = 4
+unit = "kg"
+value = "/Plate4/Weight"
+interval_ms = 200
+"#;
+
 /// One message of the daemon: topic below the base, payload.
 pub type Message = (String, Value);
 
@@ -44,6 +74,8 @@ pub struct LiveShop {
     /// `http://127.0.0.1:port` of the daemon that runs now.
     page: String,
     world: Arc<Mutex<World>>,
+    /// Shelves publish plain numbers, as ESPHome and Tasmota do.
+    plain: Arc<AtomicBool>,
     /// Who has tapped: the visit it opened.
     pub visits: BTreeMap<String, String>,
     /// Every tap made, by its id.
@@ -63,7 +95,11 @@ pub struct LiveShop {
 impl LiveShop {
     /// Shop, broker, upstream, devices; the daemon comes with [`LiveShop::start`]. `None`: no mosquitto.
     pub async fn build() -> Option<LiveShop> {
-        let broker = Mosquitto::start()?;
+        LiveShop::build_around(Mosquitto::start()?).await
+    }
+
+    /// The same around a broker with settings of its own; devices speak to its first listener.
+    pub async fn build_around(broker: Mosquitto) -> Option<LiveShop> {
         carryout::sync::install_tls_provider();
         let upstream_token = "upstream-token-for-live-tests".to_owned();
         let options = UpstreamOptions { token: Some(upstream_token.clone()), ..UpstreamOptions::default() };
@@ -76,6 +112,7 @@ impl LiveShop {
             web_token: TOKEN.to_owned(),
             upstream_url: upstream.url(),
             upstream_token,
+            more: String::new(),
         };
         let shop = Arc::new(world::shop());
         home.furnish(&shop, "a test").expect("writing config and shop files");
@@ -108,7 +145,8 @@ impl LiveShop {
                 }
             }
         });
-        tasks.spawn(play(world.clone(), devices.clone(), connected));
+        let plain = Arc::<AtomicBool>::default();
+        tasks.spawn(play(world.clone(), devices.clone(), connected, plain.clone()));
         let http = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build().expect("an HTTP client");
         Some(LiveShop {
             upstream,
@@ -118,6 +156,7 @@ impl LiveShop {
             log_level: "debug",
             page: String::new(),
             world,
+            plain,
             visits: BTreeMap::new(),
             taps: Mutex::default(),
             devices,
@@ -151,10 +190,19 @@ impl LiveShop {
             let metrics = shop.text("/metrics").await;
             let counted = |name: &str| metrics.contains(&format!("carryout_events_total{{name=\"{name}\"}}"));
             let level = |shelf: &str| metrics.contains(&format!("carryout_shelf_level_grams{{shelf=\"{shelf}\"}}"));
-            let heard = counted("people.received") && counted("weights.received") && counted("gate_status.received");
+            let weighed = counted("weights.received") || counted("scale.received");
+            let heard = counted("people.received") && weighed && counted("gate_status.received");
             (heard && level("a") && level("b")).then_some(())
         })
         .await;
+    }
+
+    /// Scales from here on publish plain numbers, and the daemons to come are told how to read them, and speak MQTT 5.
+    pub fn plain_scales(&mut self) {
+        let mut config = std::fs::read_to_string(self.home.config()).expect("the daemon's config");
+        config = config.replace("[mqtt]\n", "[mqtt]\nversion = \"5\"\n") + PLAIN_SCALES;
+        std::fs::write(self.home.config(), config).expect("writing the daemon's config");
+        self.plain.store(true, Ordering::Release);
     }
 
     /// Starts the daemon and waits only until it says `READY=1`: for what must be answered at once.
@@ -162,11 +210,41 @@ impl LiveShop {
         self.launch(Command::new(CARRYOUT), &[]).await;
     }
 
-    pub async fn launch(&mut self, mut command: Command, more: &[&str]) {
+    pub async fn launch(&mut self, command: Command, more: &[&str]) {
+        self.set_off(command, more);
+        self.is_ready().await;
+    }
+
+    /// Starts the daemon and waits for nothing.
+    pub fn set_off(&mut self, mut command: Command, more: &[&str]) {
         assert!(self.daemon.is_none(), "one daemon at a time");
         self.told_manager.lock().unwrap().clear();
         command.env("NOTIFY_SOCKET", self.dir.path().join("manager")).env("CARRYOUT_LOG", self.log_level);
         self.daemon = Some(Daemon::start(command, &self.home, more).expect("starting the daemon"));
+    }
+
+    /// Starts the daemon, which is going to end by itself; how it did.
+    pub async fn ends_by_itself(&mut self) -> ExitStatus {
+        self.set_off(Command::new(CARRYOUT), &[]);
+        self.has_ended().await
+    }
+
+    /// How the daemon ended by itself; that it does not is a failure.
+    pub async fn has_ended(&mut self) -> ExitStatus {
+        let since = Instant::now();
+        loop {
+            let daemon = self.daemon.as_mut().expect("a daemon");
+            if let Some(status) = daemon.ended().expect("asking after the daemon") {
+                self.daemon = None;
+                return status;
+            }
+            assert!(since.elapsed() < PATIENCE, "it goes on and on; {}", last_words(&self.home.log()));
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+
+    /// Waits until the daemon says `READY=1`.
+    pub async fn is_ready(&mut self) {
         self.page = self
             .until("the daemon is ready", async |shop| {
                 let told = shop.told_manager.lock().unwrap();
@@ -175,6 +253,12 @@ impl LiveShop {
                 Some(rest.lines().next().unwrap_or_default().trim_end_matches('/').to_owned())
             })
             .await;
+    }
+
+    /// The daemon's process, as long as it lives.
+    pub fn pid(&mut self) -> Option<u32> {
+        let daemon = self.daemon.as_mut()?;
+        daemon.ended().expect("asking after the daemon").is_none().then(|| daemon.pid())
     }
 
     /// kill -9.
@@ -449,7 +533,7 @@ fn client(name: &str, port: u16) -> MqttOptions {
 
 /// Devices speak: ten looks and five batches a second, the gate's clock twice a second. Measurements made while the
 /// broker is away are lost; taps and passages wait.
-async fn play(world: Arc<Mutex<World>>, devices: AsyncClient, connected: Arc<AtomicBool>) {
+async fn play(world: Arc<Mutex<World>>, devices: AsyncClient, connected: Arc<AtomicBool>, plain: Arc<AtomicBool>) {
     let mut steps = 0_u64;
     loop {
         let (due_us, said) = {
@@ -464,6 +548,14 @@ async fn play(world: Arc<Mutex<World>>, devices: AsyncClient, connected: Arc<Ato
         steps += 1;
         let clock = Observation::GateClock { gate: GateId::new("gate-1"), t_us: world.lock().unwrap().now.0 };
         for observation in said.iter().chain(steps.is_multiple_of(5).then_some(&clock)) {
+            if let (Observation::Weights(weights), true) = (observation, plain.load(Ordering::Acquire)) {
+                if connected.load(Ordering::Acquire) {
+                    for (topic, payload) in plain_numbers(weights) {
+                        let _ = devices.try_publish(topic, QoS::AtMostOnce, false, payload);
+                    }
+                }
+                continue;
+            }
             let message = on_the_wire(observation).expect("a device message");
             let topic = format!("{BASE}{}", message.topic_suffix);
             if message.qos == 1 {
@@ -473,6 +565,16 @@ async fn play(world: Arc<Mutex<World>>, devices: AsyncClient, connected: Arc<Ato
             }
         }
     }
+}
+
+/// A batch as the last reading of each plate, one topic a plate or all in one object.
+fn plain_numbers(weights: &Weights) -> Vec<(String, String)> {
+    let last = weights.plates.iter().filter_map(|row| Some((row.plate, row.grams.iter().rev().flatten().next()?)));
+    if weights.shelf.as_str() == "a" {
+        return last.map(|(plate, grams)| (format!("esphome/a/plate-{plate}/state"), format!("{grams:.1}"))).collect();
+    }
+    let plates = last.map(|(plate, grams)| (format!("Plate{plate}"), json!({ "Weight": f64::from(*grams) / 1e3 })));
+    vec![("tele/shelf-b/SENSOR".to_owned(), Value::Object(plates.collect()).to_string())]
 }
 
 /// Keeps everything the daemon says on the broker.

@@ -7,7 +7,7 @@ use carryout::base::{Counters, GateId, ShopTime, TapId};
 use carryout::events::{CartEvent, Decision, Observation, Reason};
 use carryout::floor::Snapshot;
 use carryout::sensors::Incoming;
-use carryout::sensors::mqtt::{self, MqttOptions};
+use carryout::sensors::mqtt::{self, MqttOptions, MqttVersion};
 use carryout::sensors::publish::Publish;
 use carryout::sync::SyncStatus;
 use serde_json::Value;
@@ -15,6 +15,34 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, watch};
 
 const BASE: &str = "carryout/v1/corner";
+
+/// Each story is told in both versions of MQTT, and ends alike.
+macro_rules! told_in_both_versions {
+    ($($story:ident,)*) => {
+        mod v3 {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $story() {
+                super::$story(super::MqttVersion::V3).await;
+            })*
+        }
+        mod v5 {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $story() {
+                super::$story(super::MqttVersion::V5).await;
+            })*
+        }
+    };
+}
+
+told_in_both_versions! {
+    a_tap_whose_entry_was_not_on_disk_comes_again_after_a_crash,
+    an_acknowledgement_does_not_outlive_its_connection,
+    who_subscribes_late_learns_the_status_and_a_crash_is_told_by_the_broker,
+    after_an_outage_the_status_is_said_again_and_late_decisions_are_not,
+    large_batches_pass_and_an_enormous_message_does_not_shut_the_door,
+    a_slow_floor_gets_every_tap_in_the_end,
+    a_decision_is_not_kept_for_a_gate_that_comes_back,
+}
 
 /// The MQTT side of a daemon, with the test in the floor's place.
 struct Daemon {
@@ -28,18 +56,18 @@ struct Daemon {
 
 impl Daemon {
     /// Starts it and waits until both connections have subscribed.
-    async fn start(broker: &Mosquitto) -> Daemon {
+    async fn start(broker: &Mosquitto, version: MqttVersion) -> Daemon {
         let mut watcher = Device::connect(broker.port, "watcher").await;
         watcher.subscribe(&format!("{BASE}/events")).await;
         let (to_floor, floor) = mpsc::channel(64);
         let (publish, outgoing) = mpsc::channel(16);
         let (stop, shutdown) = watch::channel(false);
         let (counters, clock) = (Counters::default(), Clock::anchored_after(ShopTime(0)));
-        let options = MqttOptions { port: broker.port, ..MqttOptions::default() };
+        let options = MqttOptions { port: broker.port, version, ..MqttOptions::default() };
         let shop = Arc::new(crate::small_shop::small_shop());
         let task = tokio::spawn(mqtt::run(options, shop, to_floor, outgoing, clock, counters.clone(), shutdown));
         let mut daemon = Daemon { task, floor, publish, stop, counters, clock };
-        assert_eq!(daemon.next_but_taps().await, Observation::Broker { up: true });
+        assert_eq!(daemon.next_but_taps().await, Observation::Broker { up: true, why: None });
         daemon.reaches(&mut watcher).await;
         daemon
     }
@@ -93,10 +121,9 @@ fn tap(id: &str, clock: &Clock) -> String {
     format!(r#"{{"tap_id":"{id}","t_us":{t_us},"direction":"in","credential":{{"kind":"card","token":"tok_1"}}}}"#)
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_tap_whose_entry_was_not_on_disk_comes_again_after_a_crash() {
+async fn a_tap_whose_entry_was_not_on_disk_comes_again_after_a_crash(version: MqttVersion) {
     let Some(broker) = Mosquitto::start() else { return };
-    let mut daemon = Daemon::start(&broker).await;
+    let mut daemon = Daemon::start(&broker, version).await;
     let mut gate = Device::connect(broker.port, "gate").await;
     let mut watcher = Device::connect(broker.port, "late-watcher").await;
     watcher.subscribe(&format!("{BASE}/events")).await;
@@ -121,7 +148,7 @@ async fn a_tap_whose_entry_was_not_on_disk_comes_again_after_a_crash() {
     let (to_floor, mut floor) = mpsc::channel(64);
     let (_publish, outgoing) = mpsc::channel(16);
     let (_stop, shutdown) = watch::channel(false);
-    let options = MqttOptions { port: broker.port, ..MqttOptions::default() };
+    let options = MqttOptions { port: broker.port, version, ..MqttOptions::default() };
     let shop = Arc::new(crate::small_shop::small_shop());
     let counters = Counters::default();
     let task = tokio::spawn(mqtt::run(options, shop, to_floor, outgoing, clock, counters, shutdown));
@@ -136,10 +163,9 @@ async fn a_tap_whose_entry_was_not_on_disk_comes_again_after_a_crash() {
     task.abort();
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn an_acknowledgement_does_not_outlive_its_connection() {
+async fn an_acknowledgement_does_not_outlive_its_connection(version: MqttVersion) {
     let Some(mut broker) = Mosquitto::start() else { return };
-    let mut daemon = Daemon::start(&broker).await;
+    let mut daemon = Daemon::start(&broker, version).await;
     let tap_topic = format!("{BASE}/gate/gate-1/tap");
     let mut gate = Device::connect(broker.port, "gate").await;
     gate.publish(&tap_topic, false, tap("old", &daemon.clock)).await;
@@ -149,8 +175,8 @@ async fn an_acknowledgement_does_not_outlive_its_connection() {
     broker.restart();
     let mut watcher = Device::connect(broker.port, "watcher-2").await;
     watcher.subscribe(&format!("{BASE}/events")).await;
-    assert_eq!(daemon.next_but_taps().await, Observation::Broker { up: false });
-    assert_eq!(daemon.next_but_taps().await, Observation::Broker { up: true });
+    assert_eq!(daemon.next_but_taps().await, Observation::Broker { up: false, why: None });
+    assert_eq!(daemon.next_but_taps().await, Observation::Broker { up: true, why: None });
     daemon.reaches(&mut watcher).await;
     let mut gate = Device::connect(broker.port, "gate").await;
     gate.publish(&tap_topic, false, tap("new", &daemon.clock)).await;
@@ -164,7 +190,7 @@ async fn an_acknowledgement_does_not_outlive_its_connection() {
         let (to_floor, floor) = mpsc::channel(64);
         let (publish, outgoing) = mpsc::channel(16);
         let (stop, shutdown) = watch::channel(false);
-        let options = MqttOptions { port: broker.port, ..MqttOptions::default() };
+        let options = MqttOptions { port: broker.port, version, ..MqttOptions::default() };
         let shop = Arc::new(crate::small_shop::small_shop());
         let (counters, clock) = (Counters::default(), Clock::anchored_after(ShopTime(0)));
         let task = tokio::spawn(mqtt::run(options, shop, to_floor, outgoing, clock, counters.clone(), shutdown));
@@ -174,10 +200,9 @@ async fn an_acknowledgement_does_not_outlive_its_connection() {
     floor_of_the_next.crash().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn who_subscribes_late_learns_the_status_and_a_crash_is_told_by_the_broker() {
+async fn who_subscribes_late_learns_the_status_and_a_crash_is_told_by_the_broker(version: MqttVersion) {
     let Some(broker) = Mosquitto::start() else { return };
-    let daemon = Daemon::start(&broker).await;
+    let daemon = Daemon::start(&broker, version).await;
     let status = format!("{BASE}/status");
     let snapshot = Snapshot { since_us: ShopTime(5), ..Snapshot::default() };
     daemon.publish.send(Publish::status(&snapshot, &SyncStatus::default())).await.unwrap();
@@ -193,7 +218,7 @@ async fn who_subscribes_late_learns_the_status_and_a_crash_is_told_by_the_broker
     let (_, said) = late.next().await;
     assert_eq!((&said["state"], &said["since_us"]), (&"offline".into(), &Value::Null), "the last will");
 
-    let daemon = Daemon::start(&broker).await;
+    let daemon = Daemon::start(&broker, version).await;
     daemon.publish.send(Publish::status(&snapshot, &SyncStatus::default())).await.unwrap();
     assert_eq!(late.next().await.1["state"], "up");
     let before = daemon.clock.now();
@@ -204,15 +229,14 @@ async fn who_subscribes_late_learns_the_status_and_a_crash_is_told_by_the_broker
     assert!(said["since_us"].as_i64().unwrap() >= before.0, "an ordered stop says when");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn after_an_outage_the_status_is_said_again_and_late_decisions_are_not() {
+async fn after_an_outage_the_status_is_said_again_and_late_decisions_are_not(version: MqttVersion) {
     let Some(mut broker) = Mosquitto::start() else { return };
-    let mut daemon = Daemon::start(&broker).await;
+    let mut daemon = Daemon::start(&broker, version).await;
     let snapshot = Snapshot { since_us: ShopTime(5), ..Snapshot::default() };
     daemon.publish.send(Publish::status(&snapshot, &SyncStatus::default())).await.unwrap();
 
     broker.stop();
-    assert_eq!(daemon.next_but_taps().await, Observation::Broker { up: false });
+    assert_eq!(daemon.next_but_taps().await, Observation::Broker { up: false, why: None });
     // Three seconds ago. (The events connection may learn of the outage a little later; what is in flight is counted.)
     let decision = Decision {
         tap_id: TapId::new("t"),
@@ -229,7 +253,7 @@ async fn after_an_outage_the_status_is_said_again_and_late_decisions_are_not() {
         tokio::task::yield_now().await;
     }
     broker.restart();
-    assert_eq!(daemon.next_but_taps().await, Observation::Broker { up: true });
+    assert_eq!(daemon.next_but_taps().await, Observation::Broker { up: true, why: None });
     let mut watcher = Device::connect(broker.port, "watcher-2").await;
     watcher.subscribe(&format!("{BASE}/#")).await;
     daemon.publish.send(event("after")).await.unwrap();
@@ -247,10 +271,9 @@ async fn after_an_outage_the_status_is_said_again_and_late_decisions_are_not() {
     daemon.crash().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn large_batches_pass_and_an_enormous_message_does_not_shut_the_door() {
+async fn large_batches_pass_and_an_enormous_message_does_not_shut_the_door(version: MqttVersion) {
     let Some(broker) = Mosquitto::start() else { return };
-    let mut daemon = Daemon::start(&broker).await;
+    let mut daemon = Daemon::start(&broker, version).await;
     let mut device = Device::connect(broker.port, "devices").await;
     let t0_us = daemon.clock.now().0;
     let row = vec!["-1012.25"; 600].join(",");
@@ -268,14 +291,15 @@ async fn large_batches_pass_and_an_enormous_message_does_not_shut_the_door() {
     device.publish(&tap_topic, false, vec![b'x'; 17 << 20]).await;
     device.publish(&tap_topic, false, tap("after-it", &daemon.clock)).await;
     assert_eq!(daemon.next_tap().await.0, "after-it");
-    assert_eq!((daemon.counters.get("mqtt.oversized"), daemon.counters.get("tap.oversized")), (1, 1));
+    // A broker of MQTT 5 is told how much we take, and throws the rest away itself.
+    let met = u64::from(version == MqttVersion::V3);
+    assert_eq!((daemon.counters.get("mqtt.oversized"), daemon.counters.get("tap.oversized")), (met, met));
     daemon.crash().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_slow_floor_gets_every_tap_in_the_end() {
+async fn a_slow_floor_gets_every_tap_in_the_end(version: MqttVersion) {
     let Some(broker) = Mosquitto::start() else { return };
-    let mut daemon = Daemon::start(&broker).await;
+    let mut daemon = Daemon::start(&broker, version).await;
     let mut gate = Device::connect(broker.port, "gate").await;
     // More than the queue to the floor holds (64), and more than a broker hands out unacknowledged (20).
     for n in 0..200 {
@@ -285,6 +309,36 @@ async fn a_slow_floor_gets_every_tap_in_the_end() {
         let (came, ack) = daemon.next_tap().await;
         assert_eq!(came, format!("t{n}"));
         ack.done();
+    }
+    daemon.crash().await;
+}
+
+/// Only MQTT 5 can say it: a broker keeps an event for whoever is away, and a decision for as long as it is one.
+async fn a_decision_is_not_kept_for_a_gate_that_comes_back(version: MqttVersion) {
+    use rumqttc::v5::mqttbytes::{QoS, v5::Packet};
+    let Some(broker) = Mosquitto::start() else { return };
+    let daemon = Daemon::start(&broker, version).await;
+    let (client, mut eventloop) =
+        rumqttc::v5::AsyncClient::new(rumqttc::v5::MqttOptions::new("gate", "127.0.0.1", broker.port), 16);
+    client.subscribe(format!("{BASE}/#"), QoS::AtLeastOnce).await.unwrap();
+    let mut good_s = Vec::new();
+    while good_s.len() < 2 {
+        let heard = tokio::time::timeout(PATIENCE, eventloop.poll()).await.expect("in time").expect("the broker lives");
+        match heard {
+            rumqttc::v5::Event::Incoming(Packet::SubAck(_)) => {
+                let decision = Publish::malformed(&GateId::new("gate-1"), TapId::new("t"), daemon.clock.now());
+                daemon.publish.send(decision).await.unwrap();
+                daemon.publish.send(event("kept")).await.unwrap();
+            }
+            rumqttc::v5::Event::Incoming(Packet::Publish(message)) => {
+                good_s.push(message.properties.and_then(|properties| properties.message_expiry_interval));
+            }
+            _ => {}
+        }
+    }
+    match version {
+        MqttVersion::V3 => assert_eq!(good_s, [None, None]),
+        MqttVersion::V5 => assert!(matches!(good_s[..], [Some(1..=2), None]), "{good_s:?}"),
     }
     daemon.crash().await;
 }

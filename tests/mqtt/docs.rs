@@ -24,7 +24,8 @@ fn examples() -> Vec<(String, usize, String)> {
         match line.strip_prefix("```") {
             Some("") => open = false,
             Some(mark) => {
-                let name = mark.strip_prefix("json ").unwrap_or_else(|| panic!("line {}: which message?", n + 1));
+                let marked = mark.strip_prefix("json ").or(mark.strip_prefix("cbor ").map(|_| mark));
+                let name = marked.unwrap_or_else(|| panic!("line {}: which message?", n + 1));
                 examples.push((name.to_owned(), n + 1, String::new()));
                 open = true;
             }
@@ -51,11 +52,37 @@ fn same_keys(a: &Value, b: &Value) -> Result<(), String> {
     if keys(a) == keys(b) { Ok(()) } else { Err(format!("keys differ from {b}")) }
 }
 
+/// `61 32 83 # a comment` to bytes.
+fn bytes(hex: &str) -> Vec<u8> {
+    let digits = hex.lines().flat_map(|line| line.split('#').next().unwrap_or_default().chars());
+    let digits: Vec<u8> = digits.filter_map(|c| c.to_digit(16)).map(|digit| digit as u8).collect();
+    digits.chunks(2).map(|pair| pair[0] << 4 | pair[1]).collect()
+}
+
+#[test]
+fn an_example_in_cbor_says_what_the_one_in_json_says() {
+    let (shop, arrival) = (crate::small_shop::small_shop(), ShopTime(1_760_000_000_000_000));
+    let examples = examples();
+    let mut compared = 0;
+    for (name, line, hex) in examples.iter().filter(|(name, ..)| name.starts_with("cbor ")) {
+        let topic = name.trim_start_matches("cbor ");
+        let (_, _, json) = examples.iter().find(|(name, ..)| name == topic).expect("the same in JSON");
+        let read = |payload: &[u8]| {
+            topic::read(Topic::of(topic).expect("a topic"), false, payload, arrival, &shop).map_err(|e| e.to_string())
+        };
+        let said = read(&bytes(hex));
+        assert!(said.is_ok(), "docs/wire.md line {line}: {said:?}");
+        assert_eq!(said, read(json.as_bytes()), "docs/wire.md line {line}");
+        compared += 1;
+    }
+    assert_eq!(compared, 2, "weights and people");
+}
+
 #[test]
 fn every_example_of_the_wire_is_true() {
     let (shop, arrival) = (crate::small_shop::small_shop(), ShopTime(1_760_000_000_000_000));
     let mut seen = BTreeMap::new();
-    for (name, line, text) in examples() {
+    for (name, line, text) in examples().into_iter().filter(|(name, ..)| !name.starts_with("cbor ")) {
         let value: Value = serde_json::from_str(&text).unwrap_or_else(|error| panic!("line {line}, {name}: {error}"));
         let kind = name.rsplit('/').next().unwrap_or_default();
         let truth = match Topic::of(&name) {

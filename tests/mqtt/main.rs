@@ -4,9 +4,14 @@
 mod device;
 #[path = "../common/mosquitto.rs"]
 mod mosquitto;
+#[path = "../common/pki.rs"]
+mod pki;
 #[path = "../common/small_shop.rs"]
 mod small_shop;
 
+mod access;
 mod broker;
 mod docs;
 mod input;
+mod scales;
+mod tls;

@@ -76,6 +76,86 @@ fn config_shop_secrets_and_models_are_looked_at_together() {
 }
 
 #[test]
+fn credentials_are_the_services_own() {
+    let at = tempfile::tempdir().unwrap();
+    let config = at.path().join("carryout.toml");
+    fs::write(&config, "[web]\ntoken_file = \"credential:web\"\n[upstream]\ntoken_file = \"credential:pay\"\n")
+        .unwrap();
+    let handed = at.path().join("credentials");
+    fs::create_dir(&handed).unwrap();
+    fs::write(handed.join("web"), "s3cret-enough-for-a-token\n").unwrap();
+    let look = |directory: Option<&Path>| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_carryout"));
+        command.args(["check", "--shop"]).arg(root("config/demo-shop")).arg("--config").arg(&config);
+        match directory {
+            Some(directory) => command.env("CREDENTIALS_DIRECTORY", directory),
+            None => command.env_remove("CREDENTIALS_DIRECTORY"),
+        };
+        let output = command.output().unwrap();
+        (output.status.success(), String::from_utf8(output.stdout).unwrap())
+    };
+
+    let (is_well, said) = look(None);
+    assert!(is_well, "by hand nobody is handed them, and the rest counts: {said}");
+    for wanted in [
+        "warning credential:web: the token_file of [web] cannot be looked at here: only the service is handed it",
+        "warning credential:pay: the token_file of [upstream] cannot be looked at here",
+        "shop `corner`: 3 bays",
+    ] {
+        assert!(said.contains(wanted), "wanted {wanted}\nin {said}");
+    }
+
+    let (is_well, said) = look(Some(&handed));
+    assert!(!is_well && !said.contains("[web]") && !said.contains("s3cret"), "{said}");
+    let wanted = "error   credential:pay: the token_file of [upstream]: credential:pay was not handed over; \
+                  add LoadCredential=pay to the service";
+    assert!(said.contains(wanted), "{said}");
+    fs::write(handed.join("pay"), "\n").unwrap();
+    assert!(look(Some(&handed)).1.contains("credential:pay is empty; write the secret into its first line"));
+}
+
+#[test]
+fn certificates_for_the_broker_are_looked_at() {
+    let at = tempfile::tempdir().unwrap();
+    let config = at.path().join("carryout.toml");
+    fs::write(&config, "[mqtt]\nca_file = \"ca.crt\"\nclient_cert_file = \"own.crt\"\nclient_key_file = \"own.key\"\n")
+        .unwrap();
+    let made = |name: &str| rcgen::generate_simple_self_signed(vec![name.to_owned()]).unwrap();
+    let (own, another) = (made("carryout"), made("another"));
+    let (pem, key, other_key) = (own.cert.pem(), own.signing_key.serialize_pem(), another.signing_key.serialize_pem());
+    for (story, ca, cert, key, wanted) in [
+        ("all is well", Some(pem.as_str()), Some(pem.as_str()), Some(key.as_str()), None),
+        ("no CA", None, Some(&pem), Some(&key), Some("the ca_file of [mqtt]: cannot read ")),
+        ("no PEM", Some("hello"), Some(&pem), Some(&key), Some("ca.crt is no certificate in PEM")),
+        ("no certificate", Some(&pem), None, Some(&key), Some("the client_cert_file of [mqtt]: cannot read ")),
+        ("no certificate, though the CA is none either", Some("x"), None, Some(&key), Some("own.crt: No such file")),
+        ("no key", Some(&pem), Some(&pem), None, Some("the client_key_file of [mqtt]: cannot read ")),
+        ("an empty key", Some(&pem), Some(&pem), Some(""), Some("own.key is empty")),
+        ("not a key", Some(&pem), Some(&pem), Some(&pem), Some("own.key is no private key in PEM")),
+        ("another's key", Some(&pem), Some(&pem), Some(&other_key), Some("own.key does not go with client_cert_file")),
+    ] {
+        for (name, text) in [("ca.crt", ca), ("own.crt", cert), ("own.key", key)] {
+            let path = at.path().join(name);
+            let _ = fs::remove_file(&path);
+            if let Some(text) = text {
+                fs::write(&path, text).unwrap();
+                fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+            }
+        }
+        let report = check(&CheckArgs { config: Some(config.clone()), shop: Some(root("config/demo-shop")) });
+        let errors: Vec<&str> = lines(&report).into_iter().filter(|line| line.starts_with("error")).collect();
+        match wanted {
+            None => assert!(report.is_well, "{story}: {}", report.text),
+            Some(wanted) => assert!(
+                errors.iter().any(|line| line.contains(wanted)) && !report.text.contains("PRIVATE KEY-----\n"),
+                "{story}: {}",
+                report.text
+            ),
+        }
+    }
+}
+
+#[test]
 fn a_model_that_is_not_the_one_its_manifest_speaks_of() {
     let at = tempfile::tempdir().unwrap();
     shop_in(at.path());
@@ -109,6 +189,38 @@ fn a_step_larger_than_the_lightest_product_is_warned_of() {
     let wanted = "warning catalogue.csv: 20006662 weighs 31 g, too little for `step_g` = 25 of [steps]; \
                   it may leave unseen: sell it in larger packs, or lower step_g";
     assert!(lines(&report).contains(&wanted), "{}", report.text);
+}
+
+#[test]
+fn a_password_in_the_open_is_warned_of() {
+    let at = tempfile::tempdir().unwrap();
+    let config = at.path().join("carryout.toml");
+    for (host, warned) in [("broker.example", true), ("10.0.0.7", true), ("localhost", false), ("127.0.0.1", false)] {
+        let text = format!("[mqtt]\nhost = \"{host}\"\nuser = \"carryout\"\npassword_file = \"credential:mqtt\"\n");
+        fs::write(&config, text).unwrap();
+        let report = check(&CheckArgs { config: Some(config.clone()), shop: Some(root("config/demo-shop")) });
+        let wanted = format!("the password travels to {host} in the open; speak TLS");
+        assert!(report.is_well && report.text.contains(&wanted) == warned, "{host}: {}", report.text);
+    }
+}
+
+#[test]
+fn scales_of_shelves_that_nobody_built() {
+    let at = tempfile::tempdir().unwrap();
+    let config = at.path().join("carryout.toml");
+    let scale = |shelf: &str, plate: u16| {
+        format!("[[mqtt.scales]]\ntopic = \"s/{shelf}/{plate}\"\nshelf = \"{shelf}\"\nplate = {plate}\nunit = \"g\"\n")
+    };
+    fs::write(&config, scale("2-3", 1) + &scale("2-3", 60) + &scale("7-7", 1)).unwrap();
+    let report = check(&CheckArgs { config: Some(config), shop: Some(root("config/demo-shop")) });
+    let errors: Vec<&str> = lines(&report).into_iter().filter(|line| line.starts_with("error")).collect();
+    assert_eq!(
+        errors,
+        [
+            "error   carryout.toml: [mqtt] scales: topic `s/2-3/60` is of plate 60 of shelf 2-3; it has plates 1 to 10",
+            "error   carryout.toml: [mqtt] scales: topic `s/7-7/1` is of shelf 7-7, which shop.toml does not have",
+        ]
+    );
 }
 
 #[test]

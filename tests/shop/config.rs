@@ -1,6 +1,7 @@
 //! The reference config is the documentation of the config: it names every key there is, at its true default, and says
 //! of each what it is and what too much and too little of it do. And a config that cannot be is told in full.
 
+use carryout::base::SecretFile;
 use carryout::config::Config;
 use carryout::shop::Shop;
 use carryout::sim::daemon::Household;
@@ -134,6 +135,19 @@ fn configs_that_cannot_be() {
             ],
         ),
         (
+            "[mqtt]\nclient_cert_file = \"a.crt\"\n",
+            vec![
+                "carryout.toml line 2: [mqtt] has a `client_cert_file` but no `client_key_file`; \
+                 a certificate is shown over TLS only, with its key",
+                "carryout.toml line 2: [mqtt] has a `client_cert_file` but no `ca_file`; \
+                 a certificate is shown over TLS only, with its key",
+            ],
+        ),
+        (
+            "[mqtt]\nversion = \"4\"\n",
+            vec!["carryout.toml line 2: `version` of [mqtt]: unknown variant `4`, expected `3.1.1` or `5`"],
+        ),
+        (
             "[web]\nlisten = \"0.0.0.0:80\"\n",
             vec![
                 "carryout.toml line 2: `listen` of [web] is 0.0.0.0:80, which others can reach; \
@@ -173,6 +187,56 @@ fn configs_that_cannot_be() {
                  retry_ms_max, fps_max",
             ],
         ),
+        (
+            "[web]\ntoken_file = \"credential:../shadow\"\n",
+            vec![
+                "carryout.toml line 2: `token_file` of [web]: after `credential:` stands a name of letters, digits, \
+                 dashes and dots",
+            ],
+        ),
+        ("[web]\ntoken_file = \"credential:web-token\"\n", vec![]),
+        (
+            "[[mqtt.scales]]\ntopic = \"tele/kitchen/SENSOR\"\nshelf = \"1-1\"\nplate = 1\nunit = \"kg\"\n\
+             value = \"/HX711/Weight\"\n[[mqtt.scales]]\ntopic = \"e/{shelf}/{plate}\"\nunit = \"g\"\n",
+            vec![],
+        ),
+        (
+            "[mqtt]\nport = 1884\n[[mqtt.scales]]\ntopic = \"e/{bay}/{plate}\"\nunit = \"g\"\n",
+            vec![
+                "carryout.toml line 3: `scales` of [mqtt]: topic `e/{bay}/{plate}`: `{bay}` is unknown: there are \
+                 {shelf} and {plate}",
+            ],
+        ),
+        (
+            "[[mqtt.scales]]\ntopic = \"e/{shelf}\"\n",
+            vec!["carryout.toml line 1: `scales` of [mqtt]: missing field `unit`"],
+        ),
+        (
+            "[[mqtt.scales]]\ntopic = \"e/state\"\nunit = \"g\"\ninterval_ms = 5000\nvalue = \"HX711\"\n\
+             availability = \"e/{plate}\"\n",
+            vec![
+                "carryout.toml line 1: `scales` of [mqtt]: topic `e/state` has neither {shelf} in its topic nor a \
+                 `shelf` beside it",
+                "carryout.toml line 1: `scales` of [mqtt]: topic `e/state` has neither {plate} in its topic nor a \
+                 `plate` beside it",
+                "carryout.toml line 1: `scales` of [mqtt]: topic `e/state` has an `interval_ms` of 5000: use 20 to 2000",
+                "carryout.toml line 1: `scales` of [mqtt]: topic `e/state` has a `value` that does not begin with `/`: \
+                 write it like \"/HX711/Weight\"",
+                "carryout.toml line 1: `scales` of [mqtt]: topic `e/state` has {plate} in its `availability`, which \
+                 speaks of a whole shelf",
+                "carryout.toml line 1: `scales` of [mqtt]: topic `e/state` has no {shelf} in its `availability`, and no \
+                 `shelf` beside it",
+            ],
+        ),
+        (
+            "[mqtt]\nscales = [{ topic = \"e/{shelf}/{plate}\", unit = \"g\", plate = 1 }, \
+             { topic = \"e/{shelf}/{plate}\", unit = \"kg\", plate = 1 }]\n",
+            vec![
+                "carryout.toml line 2: `scales` of [mqtt]: topic `e/{shelf}/{plate}` has {plate} in its topic and a \
+                 `plate` beside it: one of them",
+                "carryout.toml line 2: `scales` of [mqtt]: topic `e/{shelf}/{plate}` stands there twice",
+            ],
+        ),
         ("steps = 3\n", vec!["carryout.toml line 1: `steps` is not a section; write [steps]"]),
         ("[steps]\nbin_ms = 5000\n", vec!["carryout.toml line 2: [steps]: bin_ms must lie within 10..=1000"]),
     ] {
@@ -190,12 +254,17 @@ fn paths_are_relative_to_the_config_file() {
     let config = Config::read(&file).unwrap();
     assert_eq!(config.shop.directory, at.path().join("corner"));
     assert_eq!(config.state.directory, PathBuf::from("/var/lib/carryout"));
-    assert_eq!(config.web.token_file, Some("/run/token".into()));
+    assert_eq!(config.web.token_file, Some(PathBuf::from("/run/token").into()));
     // Models come with the program: one that is not beside the config is looked for elsewhere.
     assert_eq!(config.vision.model, PathBuf::from("models/disc.toml"));
     std::fs::create_dir(at.path().join("models")).unwrap();
     std::fs::write(at.path().join("models/disc.toml"), "").unwrap();
     assert_eq!(Config::read(&file).unwrap().vision.model, at.path().join("models/disc.toml"));
+
+    std::fs::write(&file, "[web]\ntoken_file = \"credential:web\"\n[upstream]\ntoken_file = \"pay\"\n").unwrap();
+    let config = Config::read(&file).unwrap();
+    assert_eq!(config.web.token_file, Some(SecretFile::Credential("web".into())), "it has no directory of ours");
+    assert_eq!(config.upstream.token_file, Some(SecretFile::File(at.path().join("pay"))));
 
     let missing = Config::read(at.path().join("none.toml")).unwrap_err();
     assert!(missing[0].to_string().starts_with("none.toml: cannot read "), "{}", missing[0]);
@@ -212,6 +281,7 @@ fn a_households_config_is_understood_wherever_it_lies() {
         web_token: "web".into(),
         upstream_url: "http://127.0.0.1:9000".into(),
         upstream_token: "upstream".into(),
+        more: String::new(),
     };
     let demo = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/demo-shop");
     home.furnish(&Shop::read(&demo).expect("the demo shop").0, "a test").unwrap();

@@ -477,6 +477,7 @@ impl Daemon {
             counters: counters.clone(),
             clock,
             token: TOKEN.into(),
+            closed: watch::channel(None).1,
             books: books.clone(),
         };
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port on loopback");
@@ -551,10 +552,10 @@ async fn fake_floor(
             Observation::Reviewed { visit, .. } if known.contains(&visit) => {
                 books.restate(visit, ReceiptStatus::Adjusted)
             }
-            Observation::RefundAsked { charge, amount, reason } => {
+            Observation::RefundAsked { charge, amount, reason, refund } => {
                 let found = Books::charge(&*books, charge).expect("in memory");
                 if found.is_some_and(|found| known.contains(&found.visit_id)) {
-                    books.refund(charge, amount, reason);
+                    books.refund(charge, amount, reason, refund);
                 }
             }
             _ => {}
@@ -575,11 +576,11 @@ impl MemoryBooks {
         }
     }
 
-    fn refund(&self, charge: ChargeId, amount: Cents, reason: String) {
+    fn refund(&self, charge: ChargeId, amount: Cents, reason: String, known: Option<RefundId>) {
         let found = Books::charge(self, charge).expect("in memory").expect("a known charge");
         let mut entries = self.entries.lock().expect("entries");
         let entries = entries.get_mut(&found.visit_id).expect("its visit");
-        let refund_id = RefundId::of(found.visit_id, entries.len() as u32);
+        let refund_id = known.unwrap_or_else(|| RefundId::of(found.visit_id, entries.len() as u32));
         let refund =
             Refund { refund_id, visit_id: found.visit_id, charge_id: charge, amount, lines: Vec::new(), reason };
         entries.push(Entry {

@@ -17,6 +17,7 @@
 use super::crowd::{Crowd, FILL_S, Kind};
 use super::figure::{Bar, Figure, Promise, ROUNDS, log_log_slope, median, median_if_steady, quantile};
 use super::strip::strip;
+use super::{Length, Measure};
 use crate::fusion::measure::SamplesBench;
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -36,8 +37,8 @@ const SEED: u64 = 1;
 /// Steps of half a power of ten.
 const SIZES: [usize; 5] = [10, 32, 100, 316, 1_000];
 
-pub fn measure(long: bool, notes: &mut Vec<String>) -> Result<Vec<Figure>, String> {
-    let times = if long { 10 } else { 1 };
+pub fn measure(how: Measure, notes: &mut Vec<String>) -> Result<Vec<Figure>, String> {
+    let times = if how.length == Length::Long { 10 } else { 1 };
     let [samples, mean, p99, rate, snapshot, shelves, people] = &PROMISES;
     let mut figures = vec![samples.measured(Some(samples_per_s(times, notes)), ROUNDS)];
 

@@ -9,6 +9,7 @@
 //! takes the call and never answers (the 400 ms rule). `offline` is the worse of the last two.
 
 use super::figure::{Bar, Figure, Promise, quantile};
+use super::{Length, Measure};
 use crate::base::time::Clock;
 use crate::base::{GateId, ShopTime, TapId};
 use crate::commands::demo::stage::Stage;
@@ -40,8 +41,8 @@ const PAUSE_MS: f64 = 200.0;
 /// A decision that takes longer than this is no figure but a fault.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-pub fn measure(long: bool, notes: &mut Vec<String>) -> Result<Vec<Figure>, String> {
-    let taps = if long { 2_000 } else { 200 };
+pub fn measure(how: Measure, notes: &mut Vec<String>) -> Result<Vec<Figure>, String> {
+    let taps = if how.length == Length::Long { 2_000 } else { 200 };
     let runtime = tokio::runtime::Runtime::new().map_err(|error| format!("starting a runtime: {error}"))?;
     let mut rounds = runtime.block_on(measure_on_stage(taps))?;
     let n = taps as usize;

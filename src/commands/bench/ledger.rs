@@ -1,6 +1,7 @@
 //! What durability costs: one charge a transaction, against a bare append and fsync of the same bytes.
 
 use super::figure::{Bar, Figure, Promise, ROUNDS, median_if_steady};
+use super::{Length, Measure};
 use crate::ledger::bench;
 
 pub const PROMISES: [Promise; 2] = [
@@ -9,9 +10,9 @@ pub const PROMISES: [Promise; 2] = [
 ];
 
 /// On the disk of the temporary directory: `TMPDIR` chooses another.
-pub fn measure(long: bool, notes: &mut Vec<String>) -> Result<Vec<Figure>, String> {
+pub fn measure(how: Measure, notes: &mut Vec<String>) -> Result<Vec<Figure>, String> {
     // A round has several of the moments when the log is folded in.
-    let transactions = if long { 8_000 } else { 2_000 };
+    let transactions = if how.length == Length::Long { 8_000 } else { 2_000 };
     let dir = std::env::temp_dir();
     notes.push(format!(
         "{ROUNDS} rounds of {transactions} closings of a visit with three lines, in {} (TMPDIR chooses)",

@@ -9,6 +9,7 @@ mod crowd;
 mod figure;
 mod floor;
 mod gate;
+mod kill;
 mod ledger;
 mod strip;
 
@@ -19,36 +20,62 @@ use std::time::Instant;
 /// Measure what docs/spec.md promises.
 #[derive(Clone, Debug, clap::Args)]
 pub struct BenchArgs {
-    /// Groups of figures: floor, gate, ledger; all of them if none is named
+    /// Groups of figures: floor, gate, kill, ledger; all of them if none is named
     #[arg(value_name = "NAME")]
     names: Vec<String>,
     /// One JSON object a line and nothing else
     #[arg(long)]
     json: bool,
     /// Ten times as much of everything: for a quiet machine and figures to publish
-    #[arg(long)]
+    #[arg(long, conflicts_with = "brief")]
     long: bool,
+    /// Of what takes minutes only so much as shows that it works
+    #[arg(long)]
+    brief: bool,
+    /// What is left to chance, is left to this
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Length {
+    Brief,
+    Short,
+    Long,
+}
+
+/// How much is to be measured.
+#[derive(Clone, Copy, Debug)]
+struct Measure {
+    length: Length,
+    seed: u64,
 }
 
 struct Group {
     name: &'static str,
     promises: &'static [Promise],
     /// What is measured must be promised; sizes and seeds go to `notes`.
-    measure: fn(long: bool, notes: &mut Vec<String>) -> Result<Vec<Figure>, String>,
+    measure: fn(how: Measure, notes: &mut Vec<String>) -> Result<Vec<Figure>, String>,
 }
 
-const GROUPS: [Group; 3] = [
+const GROUPS: [Group; 4] = [
     Group { name: "floor", promises: &floor::PROMISES, measure: floor::measure },
     Group { name: "gate", promises: &gate::PROMISES, measure: gate::measure },
+    Group { name: "kill", promises: &kill::PROMISES, measure: kill::measure },
     Group { name: "ledger", promises: &ledger::PROMISES, measure: ledger::measure },
 ];
 
 /// Prints figures as they are measured. Fails on a name that is no group, and on nothing else.
 pub fn run(args: &BenchArgs) -> Result<(), String> {
+    let length = match (args.brief, args.long) {
+        (true, _) => Length::Brief,
+        (_, true) => Length::Long,
+        _ => Length::Short,
+    };
     for group in chosen(&args.names)? {
         let began = Instant::now();
         let mut notes = Vec::new();
-        let figures = (group.measure)(args.long, &mut notes).unwrap_or_else(|why| {
+        let figures = (group.measure)(Measure { length, seed: args.seed }, &mut notes).unwrap_or_else(|why| {
             eprintln!("carryout bench {}: not measured: {why}", group.name);
             group.promises.iter().map(|promise| promise.measured(None, 0)).collect()
         });
@@ -105,10 +132,10 @@ mod tests {
             let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
             chosen(&names).map(|groups| groups.iter().map(|group| group.name).collect::<Vec<_>>())
         };
-        assert_eq!(names(&[]).unwrap(), ["floor", "gate", "ledger"]);
+        assert_eq!(names(&[]).unwrap(), ["floor", "gate", "kill", "ledger"]);
         assert_eq!(names(&["ledger", "gate"]).unwrap(), ["ledger", "gate"]);
         let refused = names(&["floor", "speed"]).unwrap_err();
-        assert_eq!(refused, "there is no group of figures called `speed`; there are floor, gate, ledger");
+        assert_eq!(refused, "there is no group of figures called `speed`; there are floor, gate, kill, ledger");
     }
 
     #[test]

@@ -43,9 +43,7 @@ impl Stage {
     /// Directory, broker and upstream; the daemon comes later.
     pub fn set(args: &DemoArgs) -> Result<Stage, String> {
         let dir = PrivateDir::new(args.keep.as_deref()).map_err(|err| format!("making the demo's directory: {err}"))?;
-        let [shop, planogram, catalogue] = SHOP;
-        let (shop, _) = Shop::parse(shop, planogram, catalogue)
-            .map_err(|problems| format!("the demo's own shop files are broken: {problems:?}"))?;
+        let shop = demo_shop()?;
         let broker = Mosquitto::start(&dir.path).map_err(|err| err.to_string())?;
         let upstream_token = secret()?;
         let options = UpstreamOptions { token: Some(upstream_token.clone()), ..UpstreamOptions::default() };
@@ -61,6 +59,7 @@ impl Stage {
             web_token: secret()?,
             upstream_url: upstream.url(),
             upstream_token,
+            more: String::new(),
         };
         Ok(Stage {
             shop: Arc::new(shop),
@@ -115,6 +114,27 @@ impl Stage {
         Ok(())
     }
 
+    /// Settings of the next daemon beyond the demonstration's own, as [`Household`] writes them.
+    pub fn settle(&mut self, more: String) {
+        self.home.more = more;
+    }
+
+    /// kill -9, as a power cut would.
+    pub fn kill_daemon(&mut self) {
+        if let Some(daemon) = self.daemon.take() {
+            daemon.kill();
+        }
+    }
+
+    pub fn ledger(&self) -> PathBuf {
+        crate::ledger::file_in(&self.home.state())
+    }
+
+    /// Where the daemon's API is, and the token that opens it.
+    pub fn api(&self) -> (String, String) {
+        (format!("http://127.0.0.1:{}", self.home.web_port), self.home.web_token.clone())
+    }
+
     pub fn page(&self) -> String {
         format!("http://127.0.0.1:{}/#token={}", self.home.web_port, self.home.web_token)
     }
@@ -147,6 +167,14 @@ impl Stage {
             Err(format!("the daemon stopped with {status}; {}", self.daemon_log()))
         }
     }
+}
+
+/// The demonstration's shop as its files have it.
+pub fn demo_shop() -> Result<Shop, String> {
+    let [shop, planogram, catalogue] = SHOP;
+    let (shop, _) = Shop::parse(shop, planogram, catalogue)
+        .map_err(|problems| format!("the demo's own shop files are broken: {problems:?}"))?;
+    Ok(shop)
 }
 
 /// A directory nobody else can read; removed at the end unless it is to be kept.

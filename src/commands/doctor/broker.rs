@@ -23,7 +23,7 @@ pub async fn listen(findings: &mut Findings, options: &MqttOptions, shop: Option
     let began = Instant::now();
     let mut ear = match Ear::open(options, None, &me, &[all]).await {
         Ok(ear) => ear,
-        Err(error) => return findings.failed("connection", format_args!("{error}; {}", advice(&error))),
+        Err(error) => return findings.failed("connection", format_args!("{error}{}", advice(&error))),
     };
     findings.ok("connection", format_args!("{}:{} lets us in, in {}", options.host, options.port, ms(began.elapsed())));
     match hear(&mut ear, shop, time, &own, &me).await {
@@ -44,13 +44,17 @@ pub async fn listen(findings: &mut Findings, options: &MqttOptions, shop: Option
     ear.close().await;
 }
 
+/// Goes on from the error; nothing when that says already what to do.
 fn advice(error: &EarError) -> &'static str {
     match error {
-        EarError::NoBroker { .. } => "is it running (systemctl status mosquitto), and is [mqtt] its address?",
-        EarError::Refused { .. } => "put user and password as the broker knows them into [mqtt] and its password_file",
-        EarError::Password { .. } => "run doctor as root, or mend password_file of [mqtt]",
-        EarError::Deaf { .. } => "let us read below carryout/v1 in its access rules (ACL)",
-        EarError::Lost { .. } => "look into its log",
+        EarError::NoBroker { .. } => "; is it running (systemctl status mosquitto), and is [mqtt] its address?",
+        EarError::Refused { .. } => {
+            "; put user and password as the broker knows them into [mqtt] and its password_file"
+        }
+        EarError::NotCalled { .. } => "; run doctor as root, or mend [mqtt]",
+        EarError::HungUp { .. } | EarError::Tls { .. } => " (docs/broker.md)",
+        EarError::Deaf { .. } => "; let us read below carryout/v1 in its access rules (ACL)",
+        EarError::Lost { .. } => "; look into its log",
     }
 }
 
@@ -64,7 +68,7 @@ async fn hear(
 ) -> Result<(Heard, Option<Duration>), EarError> {
     let (clock, began) = (Clock::anchored_after(ShopTime(0)), Instant::now());
     let (mut heard, mut back) = (Heard::default(), None);
-    ear.say(own, me).await?;
+    ear.say(own, me)?;
     let quiet_gates = |heard: Option<&Devices>| {
         shop.layout.gates.keys().filter(|id| heard.is_none_or(|h| !h.gates.contains_key(*id))).count()
     };

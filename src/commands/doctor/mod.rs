@@ -12,12 +12,12 @@ mod models;
 mod state;
 mod upstream;
 
+use crate::base::SecretError;
 use crate::commands::check::{CheckArgs, look};
-use crate::commands::credentials::{is_handed_over, readable_here};
 use crate::commands::demo::duration;
 use crate::config::{CONFIG_FILE, Config};
 use finding::Findings;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -54,8 +54,8 @@ pub async fn run(args: &DoctorArgs) -> Result<ExitCode, Failure> {
         let shop = looked.summary.first().map_or("", String::as_str);
         findings.ok("config", format_args!("{} and {shop}", args.config.display()));
     }
-    let mut config = looked.config.unwrap_or_default();
-    secrets(&mut findings, &mut config, &args.config);
+    let config = looked.config.unwrap_or_default();
+    secrets(&mut findings, &config);
 
     findings.group("state");
     let ledger = crate::ledger::file_in(&config.state.directory);
@@ -88,41 +88,37 @@ pub async fn run(args: &DoctorArgs) -> Result<ExitCode, Failure> {
 /// The daemon refuses a shorter page token.
 const TOKEN_CHARS: usize = 16;
 
-/// Secrets, read from where they can be read here; from then on the config names those places.
-fn secrets(findings: &mut Findings, config: &mut Config, file: &Path) {
+/// Secrets as they can be read here: `look` has named them so.
+fn secrets(findings: &mut Findings, config: &Config) {
     let Config { mqtt, web, upstream, .. } = config;
-    for (check, path, chars, without) in [
-        ("page token", &mut web.token_file, TOKEN_CHARS, "nobody may write or see carts on the page; set token_file"),
-        ("broker password", &mut mqtt.password_file, 1, ""),
-        ("upstream token", &mut upstream.token_file, 1, ""),
+    for (check, secret, chars, without) in [
+        ("page token", &web.token_file, TOKEN_CHARS, "nobody may write or see carts on the page; set token_file"),
+        ("broker password", &mqtt.password_file, 1, ""),
+        ("broker key", &mqtt.client_key_file, 1, ""),
+        ("upstream token", &upstream.token_file, 1, ""),
     ] {
-        let Some(named) = path else {
+        let Some(secret) = secret else {
             if !without.is_empty() {
                 findings.warning(check, format_args!("none: {without}"));
             }
             continue;
         };
-        let here = readable_here(named, file);
-        let shown = here.display().to_string();
-        match std::fs::read_to_string(&here) {
-            // `check` has said what cannot be read; what systemd alone can read is no fault.
-            Err(error) if is_handed_over(named) => findings.skipped(
+        match secret.first_line() {
+            // What systemd alone can read is no fault.
+            Err(SecretError::NoDirectory(_)) => findings.skipped(
                 check,
-                format_args!("{shown} cannot be read here ({error}); run doctor as root where the unit's secrets are"),
+                format_args!("{secret} is handed to the service alone; run doctor as root to look at it"),
             ),
+            // `check` has said what cannot be read.
             Err(_) => {}
-            Ok(text) => {
-                let found = text.lines().next().unwrap_or_default().trim().chars().count();
-                match found >= chars {
-                    true => findings.ok(check, format_args!("{shown} is readable")),
-                    false => findings.failed(
-                        check,
-                        format_args!("the first line of {shown} has {found} characters; write at least {chars}"),
-                    ),
-                }
-            }
+            Ok(line) => match line.trim().chars().count() {
+                found if found >= chars => findings.ok(check, format_args!("{secret} is readable")),
+                found => findings.failed(
+                    check,
+                    format_args!("the first line of {secret} has {found} characters; write at least {chars}"),
+                ),
+            },
         }
-        *named = here;
     }
 }
 

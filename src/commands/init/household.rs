@@ -1,7 +1,10 @@
 //! The files of a shop, as `carryout init` writes them: config, secrets, shop files. Texts first; the disk comes last
 //! and at once, when everything is known to be right. What was there is kept beside what is new, under another name.
 
+use crate::base::SecretFile;
+use crate::commands::credentials::SECRETS;
 use crate::config::Config;
+use crate::sensors::mqtt::MqttOptions;
 use crate::shop::read::{CATALOGUE_FILE, PLANOGRAM_FILE, SHOP_FILE};
 use crate::shop::{Problem, Shop};
 use std::fmt::Write;
@@ -11,10 +14,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, chown};
 use std::path::{Path, PathBuf};
 
 pub const CONFIG: &str = "carryout.toml";
-const SECRETS: &str = "secrets";
 const SHOP: &str = "shop";
-/// Where the packaged unit shows them to the daemon; it reads them from `secrets` in its configuration directory.
-const CREDENTIALS: &str = "/run/credentials/carryout.service";
 
 /// What differs from the defaults.
 #[derive(Debug, Default)]
@@ -24,6 +24,7 @@ pub struct Wanted {
     pub user: Option<String>,
     /// With a user there must be one.
     pub password: Option<String>,
+    pub tls: Tls,
     pub state: Option<PathBuf>,
     pub page: Option<String>,
     pub upstream: Option<String>,
@@ -34,6 +35,59 @@ pub struct Wanted {
     pub assumed: Vec<String>,
     /// The rows of somebody's own catalogue, instead of the shop's.
     pub catalogue: Option<String>,
+}
+
+/// What the broker is spoken to with beside a password. Unset: in the open.
+#[derive(Debug, Default)]
+pub struct Tls {
+    ca: Option<Certificate>,
+    /// Our certificate and its key, PEM.
+    own: Option<(String, String)>,
+}
+
+#[derive(Debug)]
+enum Certificate {
+    /// PEM, to be copied.
+    Copy(String),
+    /// The system keeps it up to date.
+    System(PathBuf),
+}
+
+/// Where systems keep the bundle of the CAs that everybody believes.
+const SYSTEMS_OWN: &str = "/etc/ssl/certs";
+const CA: &str = "broker-ca.crt";
+const OWN: &str = "carryout.crt";
+
+impl Tls {
+    /// Takes in the files that the broker was heard with.
+    pub fn read(options: &MqttOptions) -> Result<Tls, String> {
+        let read =
+            |path: &Path| fs::read_to_string(path).map_err(|error| format!("reading {}: {error}", path.display()));
+        let ca = match &options.ca_file {
+            Some(path) if path.starts_with(SYSTEMS_OWN) => Some(Certificate::System(path.clone())),
+            Some(path) => Some(Certificate::Copy(read(path)?)),
+            None => None,
+        };
+        let own = match (&options.client_cert_file, &options.client_key_file) {
+            (Some(certificate), Some(key)) => {
+                Some((read(certificate)?, key.text().map_err(|error| error.to_string())?))
+            }
+            _ => None,
+        };
+        Ok(Tls { ca, own })
+    }
+
+    fn files(&self) -> Vec<NewFile> {
+        let mut files = Vec::new();
+        if let Some(Certificate::Copy(text)) = &self.ca {
+            files.push(NewFile { path: CA.into(), text: text.clone(), mode: 0o644 });
+        }
+        if let Some((certificate, key)) = &self.own {
+            files.push(NewFile { path: OWN.into(), text: certificate.clone(), mode: 0o644 });
+            files.push(NewFile { path: Path::new(SECRETS).join("mqtt-key"), text: key.clone(), mode: 0o600 });
+        }
+        files
+    }
 }
 
 /// One file to be.
@@ -97,6 +151,7 @@ impl Household {
             };
             files.push(NewFile { path, text: text + "\n", mode: 0o600 });
         }
+        files.extend(wanted.tls.files());
         Ok(Household { dir: dir.to_owned(), files })
     }
 
@@ -181,19 +236,31 @@ fn head(shop: &Shop, wanted: &Wanted) -> String {
 
 fn config(wanted: &Wanted) -> String {
     let quoted = |text: &str| toml::Value::String(text.to_owned()).to_string();
-    let secret = |name: &str| quoted(&format!("{}/{name}", if wanted.systemd { CREDENTIALS } else { SECRETS }));
+    let secret = |name: &str| match wanted.systemd {
+        true => SecretFile::Credential(name.to_owned()),
+        false => SecretFile::File(Path::new(SECRETS).join(name)),
+    };
+    let secret = |name: &str| quoted(&secret(name).to_string());
     let mut out = String::from(
         "# Written by `carryout init`. What is not here has its default: config/carryout.toml of Carryout's source and\n\
          # package explains every key. Relative paths begin at this file. `carryout check` looks at it.\n",
     );
     if wanted.systemd {
         out +=
-            "# Secrets lie in secrets/ beside this file; carryout.service hands them over where they are named here.\n";
+            "# `credential:NAME` is secrets/NAME beside this file; carryout.service is handed it, and nobody else.\n";
     }
     if let Some(state) = &wanted.state {
         let _ = write!(out, "\n[state]\n# The ledger; back it up.\ndirectory = {}\n", quoted(&state.to_string_lossy()));
     }
     let _ = write!(out, "\n[mqtt]\nhost = {}\nport = {}\n", quoted(&wanted.host), wanted.port);
+    match &wanted.tls.ca {
+        Some(Certificate::Copy(_)) => out += &format!("ca_file = {}\n", quoted(CA)),
+        Some(Certificate::System(path)) => out += &format!("ca_file = {}\n", quoted(&path.to_string_lossy())),
+        None => {}
+    }
+    if wanted.tls.own.is_some() {
+        let _ = write!(out, "client_cert_file = {}\nclient_key_file = {}\n", quoted(OWN), secret("mqtt-key"));
+    }
     if let Some(user) = &wanted.user {
         let _ = write!(out, "user = {}\npassword_file = {}\n", quoted(user), secret("mqtt-password"));
     }
@@ -236,7 +303,7 @@ mod tests {
         let read = |wanted: &Wanted| Config::parse(CONFIG, &config(wanted)).unwrap_or_else(|p| panic!("{p:#?}"));
         let (first, second) = (read(&plain), read(&full));
         assert_eq!((first.mqtt.host.as_str(), first.mqtt.user), ("10.0.0.4", None));
-        assert_eq!(first.web.token_file.unwrap(), Path::new("secrets/web-token"));
+        assert_eq!(first.web.token_file, Some(SecretFile::File("secrets/web-token".into())));
         assert_eq!(first.state.directory, Config::default().state.directory);
         assert_eq!(second.mqtt.user.as_deref(), Some("till \"one\""));
         for (file, name) in [
@@ -244,7 +311,7 @@ mod tests {
             (second.web.token_file, "web-token"),
             (second.upstream.token_file, "upstream-token"),
         ] {
-            assert_eq!(file.unwrap(), Path::new(CREDENTIALS).join(name), "as the unit hands it over");
+            assert_eq!(file, Some(SecretFile::Credential(name.into())), "as the unit hands it over");
         }
         assert_eq!(second.state.directory, Path::new("state"));
     }

@@ -237,14 +237,15 @@ pub mod answers {
         }
     }
 
-    /// `HOST`, `HOST:PORT` or `[v6]:PORT`; the port a broker has is 1883.
-    pub fn address(text: &str) -> Result<(String, u16), String> {
-        let text = text.strip_prefix("mqtt://").unwrap_or(text).trim_end_matches('/');
+    /// `HOST`, `HOST:PORT` or `[v6]:PORT`.
+    pub fn address(text: &str, usual_port: u16) -> Result<(String, u16), String> {
+        let text = ["mqtt://", "mqtts://"].iter().find_map(|scheme| text.strip_prefix(scheme)).unwrap_or(text);
+        let text = text.trim_end_matches('/');
         let (host, port) = match text.rsplit_once(':') {
             Some((host, port)) if !host.contains(':') || host.starts_with('[') => {
                 (host, port.parse().map_err(|_| format!("`{port}` is no port; write HOST:PORT"))?)
             }
-            _ => (text, 1883),
+            _ => (text, usual_port),
         };
         let host = host.trim_start_matches('[').trim_end_matches(']');
         match host.is_empty() || port == 0 || host.contains(['/', ' ']) {
@@ -259,16 +260,17 @@ pub mod answers {
 
         #[test]
         fn answers_are_taken_as_people_write_them() {
-            assert_eq!(address("10.0.0.4"), Ok(("10.0.0.4".into(), 1883)));
-            assert_eq!(address("mqtt://broker.shop:1884/"), Ok(("broker.shop".into(), 1884)));
-            assert_eq!(address("[::1]:1885"), Ok(("::1".into(), 1885)));
+            assert_eq!(address("10.0.0.4", 1883), Ok(("10.0.0.4".into(), 1883)));
+            assert_eq!(address("mqtts://broker.shop", 8883), Ok(("broker.shop".into(), 8883)));
+            assert_eq!(address("mqtt://broker.shop:1884/", 1883), Ok(("broker.shop".into(), 1884)));
+            assert_eq!(address("[::1]:1885", 1883), Ok(("::1".into(), 1885)));
             assert_eq!(room("6,5 x 4"), Ok((6.5, 4.0)));
             assert_eq!(currency("eur"), Ok("EUR".into()));
             let rates: Vec<u32> = taxes("standard=19 %, low = 5.5").unwrap().iter().map(|t| t.rate_bp).collect();
             assert_eq!(rates, [1900, 550]);
             for wrong in [
-                address("broker:mqtt").map(drop),
-                address(":1883").map(drop),
+                address("broker:mqtt", 1883).map(drop),
+                address(":1883", 1883).map(drop),
                 room("six by five").map(drop),
                 room("0x5").map(drop),
                 currency("Euro").map(drop),

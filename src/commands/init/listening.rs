@@ -4,12 +4,13 @@
 use super::interview::{Interview, NoAnswer, Question, answers};
 use super::{Failure, InitArgs, secret_in};
 use crate::base::time::Clock;
-use crate::base::{PlateNo, ShelfId, ShopTime};
+use crate::base::{PlateNo, SecretFile, ShelfId, ShopTime};
 use crate::commands::heard::{Devices, EVERYTHING, Heard, ShelfHeard};
 use crate::sensors::ear::{Ear, EarError};
 use crate::sensors::mqtt::MqttOptions;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// A gate says its clock every 10 s: who listens for less may miss one. After so long without anything new, all is known.
@@ -27,45 +28,34 @@ pub async fn listen(
     let client_id = format!("carryout-init-{}", std::process::id());
     let given = args.password_file.as_ref().map(|path| secret_in(&path.display().to_string())).transpose();
     let mut password = given.map_err(|why| format!("--password-file: {why}"))?.flatten();
-    let mut user = args.user.clone();
-    if user.is_some() && password.is_none() {
+    let mut options = MqttOptions {
+        user: args.user.clone(),
+        ca_file: args.ca_file.clone(),
+        client_cert_file: args.client_cert_file.clone(),
+        client_key_file: args.client_key_file.clone().map(SecretFile::File),
+        ..MqttOptions::default()
+    };
+    if options.user.is_some() && password.is_none() {
         password = Some(interview.secret("The broker's password")?);
     }
     let mut address = args.broker.clone();
     loop {
+        // Where brokers listen for TLS, and where for everybody.
+        let usual_port = if options.ca_file.is_some() { 8883 } else { 1883 };
         let question = Question {
             flag: "--broker",
             what: "message broker, HOST:PORT",
             given: address.as_deref(),
-            default: "127.0.0.1:1883".into(),
+            default: format!("127.0.0.1:{usual_port}"),
             note: true,
         };
-        let (host, port) = interview.ask(&question, answers::address)?;
-        let options = MqttOptions { host, port, user: user.clone(), ..MqttOptions::default() };
+        (options.host, options.port) = interview.ask(&question, |text| answers::address(text, usual_port))?;
         let mut ear = match Ear::open(&options, password.as_deref(), &client_id, &topics).await {
             Ok(ear) => ear,
-            Err(error @ EarError::Refused { .. }) if interview.is_asking() => {
-                println!("  {error}: it wants a user and a password.");
-                address = Some(format!("{}:{port}", options.host));
-                let question =
-                    Question { flag: "--user", what: "user", given: None, default: String::new(), note: false };
-                user = Some(interview.ask(&question, answers::some_text)?);
-                password = Some(interview.secret("Password")?);
+            Err(error) => {
+                address = again(interview, error, &mut options, &mut password)?;
                 continue;
             }
-            Err(error @ EarError::Refused { .. }) => {
-                return Err(format!("{error}; give --user and --password-file as the broker knows them").into());
-            }
-            Err(error @ EarError::NoBroker { .. }) if interview.is_asking() => {
-                println!("  {error}.");
-                address = None;
-                continue;
-            }
-            Err(error @ EarError::NoBroker { .. }) => {
-                let hint = "start it (systemctl start mosquitto), or say --broker HOST:PORT";
-                return Err(format!("{error}; {hint}").into());
-            }
-            Err(error) => return Err(format!("{error}; check the broker's access rules (ACL) for us").into()),
         };
         loop {
             let heard = hear(&mut ear, args.listen, interview).await?;
@@ -73,7 +63,8 @@ pub async fn listen(
                 ear.close().await;
                 return Ok((options, password, heard));
             }
-            let what = format!("nothing was heard at {}:{port} in {} s", options.host, args.listen.as_secs_f64());
+            let what =
+                format!("nothing was heard at {}:{} in {} s", options.host, options.port, args.listen.as_secs_f64());
             if !interview.is_asking() {
                 return Err(format!("{what}: {NOTHING_HEARD}").into());
             }
@@ -82,6 +73,54 @@ pub async fn listen(
                 return Err(NoAnswer::BrokenOff.into());
             }
         }
+    }
+}
+
+/// The broker does not let us in: what somebody at a terminal can say to that, and where to try next (`None`: ask). Without
+/// anybody, the error and the flag that mends it.
+fn again(
+    interview: &mut Interview,
+    error: EarError,
+    options: &mut MqttOptions,
+    password: &mut Option<String>,
+) -> Result<Option<String>, Failure> {
+    let address = |options: &MqttOptions| match options.host.contains(':') {
+        true => format!("[{}]:{}", options.host, options.port),
+        false => format!("{}:{}", options.host, options.port),
+    };
+    let hint = match &error {
+        EarError::NoBroker { .. } => "start it (systemctl start mosquitto), or say --broker HOST:PORT",
+        EarError::Refused { .. } => "give --user and --password-file as the broker knows them",
+        EarError::HungUp { .. } => "that is --ca-file",
+        EarError::NotCalled { .. } | EarError::Tls { .. } => {
+            "the flags are --broker, --ca-file, --client-cert-file, --client-key-file"
+        }
+        EarError::Deaf { .. } | EarError::Lost { .. } => "check the broker's access rules (ACL) for us",
+    };
+    match &error {
+        EarError::Refused { .. } if interview.is_asking() => {
+            println!("  {error}: it wants a user and a password.");
+            let question = Question { flag: "--user", what: "user", given: None, default: String::new(), note: false };
+            options.user = Some(interview.ask(&question, answers::some_text)?);
+            *password = Some(interview.secret("Password")?);
+            Ok(Some(address(options)))
+        }
+        EarError::HungUp { .. } if interview.is_asking() => {
+            println!("  {error}.");
+            let what = "file with the CA of its certificate (none: another broker)";
+            let question = Question { flag: "--ca-file", what, given: None, default: String::new(), note: false };
+            options.ca_file = interview.ask(&question, |path| match path {
+                "" => Ok(None),
+                path if Path::new(path).is_file() => Ok(Some(PathBuf::from(path))),
+                path => Err(format!("there is no file {path}")),
+            })?;
+            Ok(options.ca_file.is_some().then(|| address(options)))
+        }
+        EarError::NoBroker { .. } if interview.is_asking() => {
+            println!("  {error}.");
+            Ok(None)
+        }
+        _ => Err(format!("{error}; {hint}").into()),
     }
 }
 

@@ -19,7 +19,7 @@ use crate::config::CONFIG_FILE;
 use crate::sensors::onvif::probe::EVERYBODY;
 use crate::shop::first_plan::{self, Room, Things};
 use crate::shop::{GateDirection, Layout, Planogram, Problem, Shop};
-use household::{CONFIG, Household, Wanted};
+use household::{CONFIG, Household, Tls, Wanted};
 use interview::{Interview, NoAnswer, Question, answers};
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::path::{Path, PathBuf};
@@ -32,7 +32,7 @@ pub struct InitArgs {
     /// Where config, secrets and shop files go
     #[arg(long, value_name = "DIR", default_value = "/etc/carryout")]
     pub dir: PathBuf,
-    /// The message broker [default: 127.0.0.1:1883]
+    /// The message broker [default: 127.0.0.1:1883, or port 8883 with a CA]
     #[arg(long, value_name = "HOST:PORT")]
     pub broker: Option<String>,
     /// Who we are to the broker; with a password file
@@ -41,6 +41,15 @@ pub struct InitArgs {
     /// A file with the broker's password in its first line; it is copied into DIR/secrets
     #[arg(long, value_name = "FILE", requires = "user")]
     pub password_file: Option<PathBuf>,
+    /// The CA of the broker's certificate, PEM: speak TLS; it is copied into DIR
+    #[arg(long, value_name = "FILE")]
+    pub ca_file: Option<PathBuf>,
+    /// Our own certificate for a broker that wants one, PEM; it is copied into DIR
+    #[arg(long, value_name = "FILE", requires_all = ["ca_file", "client_key_file"])]
+    pub client_cert_file: Option<PathBuf>,
+    /// Its private key, PEM; it is copied into DIR/secrets
+    #[arg(long, value_name = "FILE", requires = "client_cert_file")]
+    pub client_key_file: Option<PathBuf>,
     /// How long to listen at the broker, at most
     #[arg(long, value_name = "TIME", default_value = "20s", value_parser = duration)]
     pub listen: Duration,
@@ -177,11 +186,13 @@ pub async fn run(args: &InitArgs) -> Result<ExitCode, Failure> {
         catalogue,
     };
     goods::stock(&mut shop);
+    let tls = Tls::read(&broker)?;
     let wanted = Wanted {
         host: broker.host,
         port: broker.port,
         user: broker.user,
         password,
+        tls,
         state: args.state.clone().or_else(|| (!packaged).then(|| "state".into())),
         page: args.page.clone(),
         upstream,

@@ -6,18 +6,19 @@
 //! floor or the ledger failing ends the process, and the service manager starts the ordinary recovery.
 
 mod books;
+mod closing;
 mod floor_thread;
 mod model;
 mod recording;
 
 use crate::base::limits::{FLOOR_QUEUE, LEDGER_QUEUE, MODEL_QUEUE, PUBLISH_QUEUE, TICK};
 use crate::base::time::Clock;
-use crate::base::{Counters, ShopTime};
+use crate::base::{Counters, SecretFile, ShopTime};
 use crate::commands::replay::Beginning;
 use crate::config::{CONFIG_FILE, Config};
 use crate::events::{Decision, Effect, Observation, Stamped};
 use crate::floor::{DeviceClocks, Floor, FloorOptions, Snapshot};
-use crate::ledger::{self, Batch, Ledger};
+use crate::ledger::{self, BALLAST_BYTES, Batch, Disk};
 use crate::perception::{self, Look};
 use crate::sensors::publish::Publish;
 use crate::sensors::{Incoming, mqtt};
@@ -76,7 +77,12 @@ fn read(file: &Path) -> Option<(Config, Shop)> {
 async fn open(config: Config, shop: Arc<Shop>, record: Option<&Path>) -> Result<(), Failure> {
     let counters = Counters::default();
     let ledger_file = ledger::file_in(&config.state.directory);
-    let ledger = Ledger::open(&ledger_file)?;
+    let disk = Arc::new(Disk::of(&config.state.directory, BALLAST_BYTES));
+    let ledger = closing::open_ledger(&ledger_file, &disk).await?;
+    // Without it the shop opens closed: `closing` says why.
+    if let Err(error) = disk.hold() {
+        tracing::warn!(%error, "no ballast");
+    }
     let clock = Clock::anchored_after(ledger.last_time().unwrap_or_default());
     let entries: Vec<_> =
         ledger.entries_for_recovery().map(|row| row.map(|(_, entry)| entry)).collect::<Result<_, _>>()?;
@@ -108,7 +114,7 @@ async fn open(config: Config, shop: Arc<Shop>, record: Option<&Path>) -> Result<
     let listener = tokio::net::TcpListener::bind(config.web.listen)
         .await
         .map_err(|error| format!("[web] listen {}: {error}; is another carryout running?", config.web.listen))?;
-    let token = read_token(config.web.token_file.as_deref())?;
+    let token = read_token(config.web.token_file.as_ref())?;
     let recording = record.map(|dir| {
         recording::start(dir, &config.shop.directory, &beginning, &entries)
             .map_err(|error| format!("--record {}: {error}", dir.display()))
@@ -139,7 +145,7 @@ async fn open(config: Config, shop: Arc<Shop>, record: Option<&Path>) -> Result<
             }
         }
     };
-    let writer = ledger::spawn_writer(ledger, batches, after, durable.clone(), wake_sync.clone());
+    let writer = ledger::spawn_writer(ledger, batches, after, durable.clone(), wake_sync.clone(), disk.clone());
 
     let floor_thread = FloorThread {
         floor: Floor::new(
@@ -209,6 +215,8 @@ async fn open(config: Config, shop: Arc<Shop>, record: Option<&Path>) -> Result<
         shutdown: stopping.clone(),
     };
     let syncing = keep("sync", sync_task.run(), until.clone(), failed.clone());
+    let (closed, why_closed) = watch::channel(None);
+    let guarded = ledger_file.clone();
     let page = WebState {
         shop: shop.clone(),
         snapshot: snapshot.clone(),
@@ -218,13 +226,17 @@ async fn open(config: Config, shop: Arc<Shop>, record: Option<&Path>) -> Result<
         counters: counters.clone(),
         clock,
         token,
+        closed: why_closed,
         books: Arc::new(books::LedgerBooks { ledger: ledger_file, timezone: shop.timezone.clone() }),
     };
     let address = listener.local_addr()?;
     let serving = keep("the page", web::serve(listener, page, stopping.clone()), until.clone(), failed.clone());
     let telling = tell_status(snapshot, sync_status, to_broker.clone(), stopping.clone());
     let telling = keep("the status topic", telling, until.clone(), failed.clone());
-    let watching = keep("the watchdog", supervise::watch_progress(ticks, to_ledger.clone(), stopping), until, failed);
+    let guarding = closing::keep_watch(disk.clone(), guarded, to_floor.clone(), clock, closed, stopping.clone());
+    let guarding = keep("the watch over the disk", guarding, until.clone(), failed.clone());
+    let watching = supervise::watch_progress(ticks, to_ledger.clone(), disk, stopping);
+    let watching = keep("the watchdog", watching, until, failed);
 
     tracing::info!(page = %format!("http://{address}/"), "shop open");
     supervise::ready(&format!("open; page on http://{address}/"));
@@ -243,7 +255,7 @@ async fn open(config: Config, shop: Arc<Shop>, record: Option<&Path>) -> Result<
     // In order: who brings something, then the floor, then the ledger: what the floor has taken becomes durable.
     eyes_stop.store(true, Ordering::Release);
     stop.send_replace(true);
-    for task in [ticking, telling, watching] {
+    for task in [ticking, telling, guarding, watching] {
         let _ = task.await;
     }
     let _ = talking.await;
@@ -334,17 +346,14 @@ async fn tell_status(
     }
 }
 
-fn read_token(file: Option<&Path>) -> Result<String, Failure> {
+fn read_token(file: Option<&SecretFile>) -> Result<String, Failure> {
     let Some(file) = file else {
         tracing::warn!("no [web] token_file: the page shows only whether the shop is up, and nobody may write");
         return Ok(String::new());
     };
-    let text =
-        std::fs::read_to_string(file).map_err(|error| format!("[web] token_file {}: {error}", file.display()))?;
-    match text.lines().next().map(str::trim).filter(|token| token.len() >= 16) {
-        Some(token) => Ok(token.to_owned()),
-        None => {
-            Err(format!("[web] token_file {}: its first line must be at least 16 characters", file.display()).into())
-        }
+    let line = file.first_line().map_err(|error| format!("[web] token_file: {error}"))?;
+    match line.trim() {
+        token if token.len() >= 16 => Ok(token.to_owned()),
+        _ => Err(format!("[web] token_file {file}: its first line must be at least 16 characters").into()),
     }
 }

@@ -125,6 +125,11 @@ impl Upstream {
         lock(&self.shared.book).records()
     }
 
+    /// Changes with everything that happens here.
+    pub fn happenings(&self) -> watch::Receiver<u64> {
+        self.shared.happened.subscribe()
+    }
+
     /// Waits until the records are as wanted; `Err` holds them as they were when patience ended.
     pub async fn until(&self, patience: Duration, wanted: impl Fn(&Records) -> bool) -> Result<Records, Box<Records>> {
         let mut happened = self.shared.happened.subscribe();

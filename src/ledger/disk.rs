@@ -1,0 +1,113 @@
+//! Room on the ledger's disk: ballast, thrown off when the disk is full.
+//!
+//! A file of 64 MiB lies beside the ledger and is good for nothing but to be deleted. When a commit finds the disk full it
+//! is, and the commit is tried again: what was going on becomes durable, and some five thousand visits more would. The
+//! shop sells only while the ballast is held: without it nobody new comes in, who is inside pays and leaves, and once
+//! somebody has freed enough, [`Disk::hold`] puts it back and the shop goes on. When even that room is used up, commits
+//! wait; nothing is ever dropped.
+
+use std::ffi::CString;
+use std::fs::{self, OpenOptions};
+use std::io;
+use std::os::fd::AsRawFd;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Sales for hours (a short visit is about ten kilobytes), and nothing on any disk that may keep a shop's books.
+pub const BALLAST_BYTES: u64 = 64 << 20;
+
+/// Ballast is taken aboard when as much again stays free: not on the last free block.
+const FREE_PER_BALLAST: u64 = 2;
+
+#[derive(Debug)]
+pub struct Disk {
+    dir: PathBuf,
+    bytes: u64,
+    held: AtomicBool,
+    /// A commit waits for room.
+    waiting: AtomicBool,
+}
+
+impl Disk {
+    /// Of a state directory, with a ballast of `bytes`; nothing is held yet.
+    pub fn of(dir: &Path, bytes: u64) -> Disk {
+        Disk { dir: dir.to_owned(), bytes, held: AtomicBool::new(false), waiting: AtomicBool::new(false) }
+    }
+
+    fn ballast(&self) -> PathBuf {
+        self.dir.join("ballast")
+    }
+
+    /// Takes the ballast aboard if there is room for it and as much again. Whether it is held now.
+    pub fn hold(&self) -> io::Result<bool> {
+        let there = fs::metadata(self.ballast()).is_ok_and(|file| file.len() == self.bytes);
+        if !there && self.free_bytes()? >= FREE_PER_BALLAST * self.bytes {
+            let file = OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(self.ballast())?;
+            // SAFETY: a plain system call on a descriptor that is open.
+            match unsafe { libc::posix_fallocate(file.as_raw_fd(), 0, self.bytes as libc::off_t) } {
+                0 => file.sync_all()?,
+                error => {
+                    let _ = fs::remove_file(self.ballast());
+                    return Err(io::Error::from_raw_os_error(error));
+                }
+            }
+        } else if !there {
+            self.held.store(false, Ordering::Release);
+            return Ok(false);
+        }
+        self.held.store(true, Ordering::Release);
+        self.waiting.store(false, Ordering::Release);
+        Ok(true)
+    }
+
+    /// Throws the ballast off; `false` when there was none to throw.
+    pub fn release(&self) -> bool {
+        self.held.store(false, Ordering::Release);
+        fs::remove_file(self.ballast()).is_ok()
+    }
+
+    pub fn is_held(&self) -> bool {
+        self.held.load(Ordering::Acquire)
+    }
+
+    pub(super) fn set_waiting(&self, waiting: bool) {
+        self.waiting.store(waiting, Ordering::Release);
+    }
+
+    /// Whether a commit waits for room: no progress, and no fault of ours.
+    pub fn is_waiting(&self) -> bool {
+        self.waiting.load(Ordering::Acquire)
+    }
+
+    /// Bytes that a program without special rights may still write.
+    pub fn free_bytes(&self) -> io::Result<u64> {
+        let path = CString::new(self.dir.as_os_str().as_bytes()).map_err(io::Error::other)?;
+        // SAFETY: `statvfs` fills what it is given, and is given a string with an end and a place for its answer.
+        unsafe {
+            let mut found = std::mem::zeroed::<libc::statvfs>();
+            match libc::statvfs(path.as_ptr(), &mut found) {
+                0 => Ok(found.f_bavail * found.f_frsize),
+                _ => Err(io::Error::last_os_error()),
+            }
+        }
+    }
+
+    /// Why nobody new is let in, for staff; `None`: there is room.
+    pub fn complaint(&self) -> Option<String> {
+        if self.is_held() {
+            return None;
+        }
+        let missing = (FREE_PER_BALLAST * self.bytes).saturating_sub(self.free_bytes().unwrap_or(0)).max(1);
+        let (mb, dir) = (missing.div_ceil(1 << 20), self.dir.display());
+        let now = if self.is_waiting() {
+            "Nothing can be written until then: whoever is inside waits for their receipt"
+        } else {
+            "Who is inside pays and leaves as ever"
+        };
+        Some(format!(
+            "The disk of {dir} is full: free at least {mb} MB there. {now}, nothing is lost, and the shop opens by itself."
+        ))
+    }
+}
