@@ -87,6 +87,12 @@ impl Heard {
         devices.take(below, message, arrival) || is_new
     }
 
+    /// Takes in what a scale with plain numbers says of a shelf of `shop`; whether something was heard for the first time.
+    pub fn note(&mut self, shop: &ShopId, observation: Observation) -> bool {
+        let shop = shop.as_str();
+        self.shops.entry(shop.to_owned()).or_insert_with(|| Devices::of(shop)).note(observation)
+    }
+
     /// Shops with the most shelves first.
     pub fn by_size(&self) -> Vec<(&str, &Devices)> {
         let mut shops: Vec<_> = self.shops.iter().map(|(id, devices)| (id.as_str(), devices)).collect();

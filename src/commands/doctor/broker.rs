@@ -1,32 +1,40 @@
 //! The broker and who speaks there: in with our password, a message there and back, and every declared device heard.
 
+use super::certificates;
 use super::finding::Findings;
 use super::ms;
-use crate::base::ShopTime;
 use crate::base::time::Clock;
+use crate::base::{Counters, ShopTime};
 use crate::commands::check::counted;
 use crate::commands::heard::{Devices, Heard};
 use crate::sensors::ear::{Ear, EarError};
 use crate::sensors::mqtt::MqttOptions;
+use crate::sensors::scales::Scales;
 use crate::sensors::topic;
 use crate::shop::problems::some;
 use crate::shop::{CameraKind, Shop};
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 pub async fn listen(findings: &mut Findings, options: &MqttOptions, shop: Option<&Shop>, time: Duration) {
     let Some(shop) = shop else { return findings.skipped("connection", "the shop files come first") };
     let base = topic::base(&shop.id);
-    let (all, own) = (format!("{base}/#"), format!("{base}/doctor"));
+    let own = format!("{base}/doctor");
+    let mut topics = Scales::filters(&options.scales);
+    topics.push(format!("{base}/#"));
     // Beside a running daemon and another doctor.
     let me = format!("carryout-doctor-{}", std::process::id());
     let began = Instant::now();
-    let mut ear = match Ear::open(options, None, &me, &[all]).await {
+    let mut ear = match Ear::open(options, None, &me, &topics).await {
         Ok(ear) => ear,
         Err(error) => return findings.failed("connection", format_args!("{error}{}", advice(&error))),
     };
     findings.ok("connection", format_args!("{}:{} lets us in, in {}", options.host, options.port, ms(began.elapsed())));
-    match hear(&mut ear, shop, time, &own, &me).await {
+    certificates::of_broker(findings, options).await;
+    let counters = Counters::default();
+    let scales = Scales::new(&options.scales, Arc::new(shop.clone()), counters.clone(), ShopTime(0));
+    match hear(&mut ear, shop, scales, time, &own, &me).await {
         Ok((heard, back)) => {
             match back {
                 Some(time) => findings.ok("round trip", format_args!("{} over {own}", ms(time))),
@@ -38,6 +46,12 @@ pub async fn listen(findings: &mut Findings, options: &MqttOptions, shop: Option
                 ),
             }
             judge(findings, shop, heard.shops.get(shop.id.as_str()), time);
+            // The docs' name and a number; whose it was the daemon's log says.
+            for (kind, count) in counters.all() {
+                if !kind.ends_with(".received") && kind != "scale.late" {
+                    findings.warning("scales", format_args!("{count} x {kind}; look at [[mqtt.scales]]"));
+                }
+            }
         }
         Err(error) => findings.failed("round trip", format_args!("{error}; look into its log")),
     }
@@ -62,6 +76,7 @@ fn advice(error: &EarError) -> &'static str {
 async fn hear(
     ear: &mut Ear,
     shop: &Shop,
+    mut scales: Scales,
     time: Duration,
     own: &str,
     me: &str,
@@ -78,7 +93,13 @@ async fn hear(
         if message.topic == own {
             let is_ours = message.payload == me.as_bytes();
             back = back.or_else(|| is_ours.then(|| began.elapsed()));
-        } else if heard.take(&message, clock.now()) {
+            continue;
+        }
+        let mut is_new = heard.take(&message, clock.now());
+        for said in scales.heard(&message.topic, message.retained, &message.payload, clock.now()) {
+            is_new |= heard.note(&shop.id, said);
+        }
+        if is_new {
             let devices = heard.shops.get(shop.id.as_str());
             missing = silent(shop, devices).len() + quiet_gates(devices);
         }

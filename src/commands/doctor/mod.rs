@@ -5,6 +5,7 @@
 
 mod broker;
 mod cameras;
+mod certificates;
 mod clock;
 mod finding;
 mod machine;
@@ -61,6 +62,7 @@ pub async fn run(args: &DoctorArgs) -> Result<ExitCode, Failure> {
     let ledger = crate::ledger::file_in(&config.state.directory);
     let daemon = state::daemon_of(&ledger);
     state::directory(&mut findings, &config.state.directory, &args.config);
+    state::ballast(&mut findings, &config.state.directory);
     state::ledger(&mut findings, &ledger, daemon);
 
     findings.group("clock");
@@ -70,6 +72,7 @@ pub async fn run(args: &DoctorArgs) -> Result<ExitCode, Failure> {
     upstream::ask(&mut findings, &config.upstream, looked.shop.as_ref()).await;
 
     findings.group("broker");
+    certificates::in_files(&mut findings, &config.mqtt);
     broker::listen(&mut findings, &config.mqtt, looked.shop.as_ref(), args.listen).await;
 
     findings.group("cameras");

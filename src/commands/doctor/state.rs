@@ -4,7 +4,7 @@
 use super::finding::Findings;
 use super::ms;
 use crate::config::CONFIG_FILE;
-use crate::ledger::{self, LedgerError};
+use crate::ledger::{self, BALLAST_BYTES, Disk, LedgerError};
 use std::ffi::CString;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
@@ -163,6 +163,28 @@ fn file_system(findings: &mut Findings, dir: &Path) {
         _ => findings.failed(
             "free space",
             format_args!("{gigabytes:.1} GB are left, and a full disk closes the shop; make room now"),
+        ),
+    }
+}
+
+/// The file that is thrown off when the disk is full: without it, or room for it, the shop does not open.
+pub fn ballast(findings: &mut Findings, dir: &Path) {
+    if !dir.is_dir() {
+        return findings.skipped("ballast", "it comes with the state directory");
+    }
+    let (disk, mib) = (Disk::of(dir, BALLAST_BYTES), BALLAST_BYTES >> 20);
+    match (disk.is_there(), disk.missing_bytes()) {
+        (true, _) => findings.ok("ballast", format_args!("{mib} MiB are held, to be thrown off when the disk is full")),
+        (false, 0) => {
+            findings.ok("ballast", format_args!("none yet; there is room for its {mib} MiB and as much again"))
+        }
+        (false, missing) => findings.failed(
+            "ballast",
+            format_args!(
+                "none, and no room for its {mib} MiB and as much again: the shop does not open; free {} MiB in {}",
+                missing.div_ceil(1 << 20),
+                dir.display()
+            ),
         ),
     }
 }

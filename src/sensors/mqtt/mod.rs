@@ -14,6 +14,7 @@
 pub(super) mod call;
 mod connection;
 mod events;
+pub mod expiry;
 pub(super) mod link;
 mod measurements;
 pub mod tls;
