@@ -330,7 +330,14 @@ fn snake(name: &str) -> String {
 
 #[test]
 fn the_runbook_quotes_what_the_page_says() {
-    let rooms = ["floor/view.rs", "floor/shelves.rs", "web/health.rs", "ledger/disk.rs", "commands/run/closing.rs"];
+    let rooms = [
+        "floor/view.rs",
+        "floor/shelves.rs",
+        "web/health.rs",
+        "ledger/disk.rs",
+        "commands/run/closing.rs",
+        "commands/run/taster.rs",
+    ];
     let sources = rooms.map(|file| read(&format!("src/{file}"))).join("\n");
     let runbook = read("docs/runbook.md");
     let table =

@@ -71,6 +71,8 @@ pub struct Visit {
     pub refunds: Vec<(Refund, RefundState)>,
     /// Counts up with every entry that changes the cart.
     pub revision: u64,
+    /// Receipts written and answers of upstream so far: tells what is said of them apart.
+    pub papers: u64,
 }
 
 impl Visit {
@@ -418,6 +420,7 @@ impl Books {
                         charges: Vec::new(),
                         refunds: Vec::new(),
                         revision: 0,
+                        papers: 0,
                     },
                 );
             }
@@ -435,9 +438,16 @@ impl Books {
                 if let Some(tap) = self.taps.get_mut(tap_id) {
                     tap.released = true;
                 }
-                if let Some(visit) = entry.visit.and_then(|id| self.visits.get_mut(&id)) {
+                let visit = entry.visit.and_then(|id| self.visits.get_mut(&id));
+                if let Some(visit) = visit.filter(|visit| visit.payer_tap.as_ref() == Some(tap_id)) {
                     visit.hold = None;
                 }
+            }
+            Fact::HoldAdopted { tap_id, hold } => {
+                if let Some(tap) = self.taps.get_mut(tap_id) {
+                    tap.hold = Some(hold.clone());
+                }
+                self.with_visit(entry, |visit| visit.hold = Some(hold.clone()));
             }
             Fact::Levels { shelf, plates_g } => {
                 self.levels.insert(shelf.clone(), (t, plates_g.clone()));
@@ -465,9 +475,11 @@ impl Books {
                     let mut receipt = receipt.clone();
                     receipt.cart.payer = visit.payer_view();
                     visit.receipt = Some(receipt);
+                    visit.papers += 1;
                 });
             }
             Fact::ChargeAnswered { charge_id, state, .. } => self.with_visit(entry, |visit| {
+                visit.papers += 1;
                 for (_, known) in visit.charges.iter_mut().filter(|(charge, _)| charge.charge_id == *charge_id) {
                     *known = *state;
                 }
@@ -522,7 +534,9 @@ impl Books {
     /// Forgets what is older than 24 h and finished. What staff have to decide waits for them, over any weekend.
     pub fn forget_before(&mut self, now: ShopTime) {
         let old = ShopTime(now.0 - REMEMBER_US);
-        self.taps.retain(|_, tap| tap.at > old);
+        // The tap that pays for an open visit is needed to know its hold by.
+        let paying: BTreeSet<TapId> = self.open_visits().filter_map(|visit| visit.payer_tap.clone()).collect();
+        self.taps.retain(|id, tap| tap.at > old || paying.contains(id));
         self.passages.retain(|_, at| *at > old);
         let decided = |visit: &Visit| visit.receipt.as_ref().is_none_or(|receipt| !receipt.status.waits());
         let settled = |visit: &Visit| {
@@ -565,7 +579,6 @@ impl Visit {
                 self.offline = *offline;
                 self.revision += 1;
             }
-            Fact::HoldAdopted { hold, .. } => self.hold = Some(hold.clone()),
             Fact::Joined { body } => {
                 self.bodies.insert(*body, Presence::from(t));
             }

@@ -59,7 +59,8 @@ impl Floor {
             return (settled && !dark).then_some(left);
         }
         let too_long = self.now.since(visit.opened) > self.options.policy.visit_max_min * 60 * SECOND_US;
-        let gone = |body: BodyId| self.plan.body(body).is_none() || self.is_lost(body);
+        // Somebody only a beam has counted cannot be lost from sight: after so long they are taken to be gone.
+        let gone = |body: BodyId| self.plan.body(body).is_none_or(|b| b.imagined) || self.is_lost(body);
         (too_long && visit.inside().all(gone)).then_some(self.now)
     }
 

@@ -70,10 +70,7 @@ impl Floor {
     fn tell_receipt(&mut self, kind: &str, id: VisitId) {
         let visit = &self.books.visits[&id];
         let Some(receipt) = &visit.receipt else { return };
-        // Several receipts, and several answers to charges, of one visit: told apart by what they say.
-        let answers = visit.charges.iter().map(|(_, state)| *state as u64 + 1).fold(0, |sum, n| sum * 8 + n);
-        let nth =
-            receipt.cart.revision * 1000 + receipt.charge_ids.len() as u64 * 100 + answers + receipt.status as u64;
+        let nth = visit.papers;
         let data = serde_json::to_value(receipt).expect("a receipt is JSON");
         self.tell(kind, id.to_string(), nth, data);
     }
@@ -141,6 +138,8 @@ impl Floor {
                 let (number, lines) = (receipt.number, self.books.price(&units));
                 self.write_receipt(id, number, lines, ReceiptStatus::BeingChecked, Vec::new());
             }
+            // A human will decide it, seeing all that is known by then.
+            (Some(receipt), true) if receipt.status.waits() => {}
             (Some(_), true) => self.adjust(id, &units),
         }
     }
@@ -240,6 +239,10 @@ impl Floor {
             return self.counters.refuse("bind.refused", format!("visit {id} is unknown or has a payer"));
         };
         let closed = !visit.is_open();
+        if let Some(other) = self.books.open_visit_paid_by(&credential.token).filter(|_| !closed) {
+            let why = format!("visit {id}: its payer still shops in visit {}; bind them when they have left", other.id);
+            return self.counters.refuse("bind.refused", why);
+        }
         let subject = Some(Subject::Credential(credential));
         self.emit(Some(id), Fact::PayerBound { tap_id: None, hold: None, offline: false }, subject);
         let units = self.billed(&self.books.visits[&id]);
@@ -317,7 +320,9 @@ impl Floor {
             probability: crate::base::Probability::CERTAIN,
             draft: false,
         });
-        self.write_receipt(id, receipt.number, lines, ReceiptStatus::Adjusted, receipt.charge_ids);
+        // What is contested stays so: this is not yet a decision about it.
+        let status = if receipt.status.waits() { receipt.status } else { ReceiptStatus::Adjusted };
+        self.write_receipt(id, receipt.number, lines, status, receipt.charge_ids);
     }
 }
 

@@ -570,7 +570,7 @@ impl Floor {
 
     /// Something was put where the planogram does not have it: staff may want to tidy.
     fn tell_misplaced(&mut self, pending: &Pending, guesses: &[Guess]) {
-        for guess in guesses {
+        for (n, guess) in guesses.iter().enumerate() {
             let Some((_, Some(product), count, _)) = guess.alternatives.first() else { continue };
             let planogram = &self.shop.planogram;
             let belongs =
@@ -579,7 +579,8 @@ impl Floor {
                 let (shelf, plates, quantity) = (&pending.shelf, &guess.plates, -count);
                 let data =
                     serde_json::json!({ "shelf": shelf, "plates": plates, "product": product, "quantity": quantity });
-                self.tell("shelf.misplaced", shelf.to_string(), pending.id.0, data);
+                // Several things put down at once are several events.
+                self.tell("shelf.misplaced", shelf.to_string(), pending.id.0 * 100 + n as u64, data);
             }
         }
     }

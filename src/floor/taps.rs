@@ -4,7 +4,7 @@
 
 use super::books::TapRecord;
 use super::{Device, Floor};
-use crate::base::limits::{AUTHORISE_BUDGET_MS, TAP_EXPIRES_MS};
+use crate::base::limits::{AUTHORISE_BUDGET_MS, REMEMBER_US, TAP_EXPIRES_MS};
 use crate::base::time::{MS_US, SECOND_US};
 use crate::base::{BodyId, Cents, GateId, ShopTime, TapId, VisitId};
 use crate::events::{
@@ -31,7 +31,7 @@ impl Floor {
         if let Some(known) = self.books.taps.get(&id) {
             match known.decided {
                 Some(decided) => self.answer(&tap.gate, &id, decided.open, decided.reason, known.visit),
-                None if self.asking.contains_key(&id) => {}
+                None if self.is_asked(&id) => {}
                 // Asked before a restart, too long ago: the next tick says so and gives back what upstream may hold.
                 None if self.now.since(known.at) > TAP_EXPIRES_MS * MS_US => {}
                 None => {
@@ -41,9 +41,13 @@ impl Floor {
             }
             return;
         }
-        let Some(at) = at else { return self.answer(&tap.gate, &id, false, Reason::Malformed, None) };
-        if self.now.since(at) > TAP_EXPIRES_MS * MS_US {
-            return self.answer(&tap.gate, &id, false, Reason::Expired, None);
+        // Refusals are journalled too: once we know the reader's clock better, the same tap would be let in.
+        let Some(at) = at else { return self.record(&tap, None, false, Reason::Malformed) };
+        match self.now.since(at) {
+            // Its id may have been forgotten by now: a second word about it would overwrite the first.
+            age if age >= REMEMBER_US => return self.answer(&tap.gate, &id, false, Reason::Expired, None),
+            age if age > TAP_EXPIRES_MS * MS_US => return self.record(&tap, None, false, Reason::Expired),
+            _ => {}
         }
         match tap.direction {
             Direction::In => self.tap_in(tap),
@@ -56,7 +60,8 @@ impl Floor {
             floor.books.open_visit_of(body).is_none_or(|visit| visit.payer.is_none() && !visit.is_staff())
         });
         if self.closed.is_some() {
-            return self.answer(&tap.gate, &tap.tap_id, false, Reason::ShopClosed, None);
+            // Journalled: the same tap sent again is not let in because the shop has opened meanwhile.
+            return self.record(&tap, None, false, Reason::ShopClosed);
         }
         if let Some(visit) = self.books.open_visit_paid_by(&tap.credential.token).map(|visit| visit.id) {
             self.record(&tap, Some(visit), true, Reason::Ok);
@@ -75,8 +80,13 @@ impl Floor {
     }
 
     /// A tap at the exit binds a payer to the nearest body's visit, or confirms it. Nobody is ever locked in: who owes
-    /// nothing is let out.
+    /// nothing is let out. A card that pays for an open visit confirms that one, whoever else stands there: it pays for
+    /// one visit at a time. Staff pay for nothing.
     fn tap_out(&mut self, tap: Tap) {
+        let own = self.books.open_visit_paid_by(&tap.credential.token).map(|visit| visit.id);
+        if own.is_some() || tap.credential.kind == "staff" {
+            return self.record(&tap, own, true, Reason::Ok);
+        }
         let nearest = self.nearest_to_reader(&tap.gate, |floor, body| floor.books.open_visit_of(body).is_some());
         let visit = nearest.and_then(|body| self.books.open_visit_of(body)).or_else(|| {
             // Nobody in view at the reader: the one visit that still needs a payer, if there is just one.
@@ -112,6 +122,11 @@ impl Floor {
         self.emit(visit, fact, Some(Subject::Credential(tap.credential.clone())));
     }
 
+    /// Upstream is thinking about it, or about another tap of the same token.
+    fn is_asked(&self, id: &TapId) -> bool {
+        self.asking.contains_key(id) || self.asking.values().any(|asking| asking.followers.contains(id))
+    }
+
     fn ask(&mut self, tap: &Tap, amount: Cents, body: Option<BodyId>) {
         let amount = if tap.credential.kind == "staff" { Cents::ZERO } else { amount };
         self.asking.insert(tap.tap_id.clone(), Asking { since: self.now, body, followers: Vec::new() });
@@ -125,6 +140,7 @@ impl Floor {
             Answer::Unreachable => self.offline_since = self.offline_since.or(Some(self.now)),
             _ => self.offline_since = None,
         }
+        let unanswered = authorised.answer == Answer::Unreachable;
         let Some(record) = self.books.taps.get(&tap_id).cloned() else {
             if let Answer::Held { authorization_id, .. } = authorised.answer {
                 self.fx.outbox.push(Outgoing::Release { authorization_or_tap: authorization_id, visit: None });
@@ -138,21 +154,28 @@ impl Floor {
             (Answer::Declined { reason }, None) => self.decide(&tap_id, Err(reason_of(&reason)), false),
             (Answer::Unreachable, None) => self.decide_offline(&tap_id),
             (Answer::Held { authorization_id, amount, expires_us }, Some(decided)) => {
-                let known = record.hold.as_ref().is_some_and(|hold| hold.authorization_id == authorization_id);
+                let same = record.hold.as_ref().is_some_and(|hold| hold.authorization_id == authorization_id);
+                let known = same || record.released || amount == Cents::ZERO;
                 let visit = record.visit.and_then(|id| self.books.visits.get(&id));
                 let wanted = visit.is_some_and(|v| {
                     v.is_open() && v.hold.is_none() && v.payer_tap.as_ref() == Some(&tap_id) && amount > Cents::ZERO
                 });
                 if known {
-                    // The same answer twice.
+                    // The same answer twice, or nothing is held.
                 } else if decided.open && decided.offline && wanted {
                     let hold = Hold { authorization_id, amount, expires_us };
-                    self.emit(record.visit, Fact::HoldAdopted { tap_id, hold }, None);
+                    self.emit(record.visit, Fact::HoldAdopted { tap_id: tap_id.clone(), hold }, None);
                 } else {
-                    self.release(record.visit, tap_id, authorization_id, "answered too late");
+                    self.release(record.visit, tap_id.clone(), authorization_id, "answered too late");
                 }
             }
             (_, Some(_)) => {}
+        }
+        // The request may have arrived all the same, and no answer will come: what upstream may hold is given back.
+        let record = &self.books.taps[&tap_id];
+        if unanswered && record.amount > Cents::ZERO && record.hold.is_none() && !record.released {
+            let visit = record.visit;
+            self.release(visit, tap_id.clone(), tap_id.to_string(), "upstream gave no answer");
         }
     }
 
@@ -228,7 +251,9 @@ impl Floor {
                 self.release(None, tap_id.clone(), hold.authorization_id, "the same card is already in");
             }
             self.answer(&record.gate, tap_id, true, reason, Some(visit));
-            self.open_gate(&record.gate, visit, body, record.group_size);
+            if record.direction == Direction::In {
+                self.open_gate(&record.gate, visit, body, record.group_size);
+            }
         } else {
             self.decide_open(tap_id, &record, credential, hold, offline, body, decided);
         }
@@ -253,13 +278,14 @@ impl Floor {
         // Out: the visit the tap was about. In: the visit of a body that came in without a tap, or a new one.
         let unpaid = body.and_then(|body| self.books.open_visit_of(body)).filter(|visit| visit.payer.is_none());
         let known = record.visit.or(unpaid.map(|visit| visit.id)).filter(|_| !staff);
-        let known = known.filter(|id| self.books.visits.get(id).is_some_and(|visit| visit.is_open()));
+        let unpaid = |id: &VisitId| self.books.visits.get(id).is_some_and(|v| v.is_open() && v.payer.is_none());
+        let known = known.filter(unpaid);
         let visit = known.unwrap_or_else(|| VisitId::begun_by(&self.shop.id, tap_id.as_str()));
         if record.direction == Direction::Out && known.is_none() {
-            // The visit closed while upstream was thinking: the tap has nothing to pay for.
+            // The visit closed, or somebody else paid for it, while upstream was thinking: nothing is left to pay for.
             self.emit(record.visit, decided(None, self.options.policy.valid_ms), None);
             if let Some(hold) = hold {
-                self.release(record.visit, tap_id.clone(), hold.authorization_id, "the visit had closed");
+                self.release(record.visit, tap_id.clone(), hold.authorization_id, "nothing was left to pay for");
             }
             return self.answer(&record.gate, tap_id, true, Reason::Ok, record.visit);
         }
@@ -291,7 +317,7 @@ impl Floor {
             direction: tap.direction,
             open,
             reason,
-            valid_ms: self.options.policy.valid_ms,
+            valid_ms: if open { self.options.policy.valid_ms } else { 0 },
             hold: None,
             offline: false,
             group_size: tap.group_size,
@@ -311,8 +337,16 @@ impl Floor {
     }
 
     /// After a restart: taps that were being authorised and whose person still waits are asked again (same key, so
-    /// upstream holds nothing twice).
+    /// upstream holds nothing twice). So are those the offline rule decided while upstream was still thinking: what it
+    /// holds for them is adopted or given back.
     pub(super) fn ask_again(&mut self) {
+        let unheard = |(id, tap): (&TapId, &TapRecord)| {
+            let open = tap.decided.is_some_and(|d| d.offline) && tap.hold.is_none() && !tap.released;
+            let credential = tap.credential.clone().filter(|_| open && tap.amount > Cents::ZERO)?;
+            Some(Effect::Authorise { tap_id: id.clone(), credential, amount: tap.amount })
+        };
+        let unheard: Vec<Effect> = self.books.taps.iter().filter_map(unheard).collect();
+        self.fx.then.extend(unheard);
         let waiting = |(id, tap): (&TapId, &TapRecord)| {
             let fresh = tap.decided.is_none() && self.now.since(tap.at) <= TAP_EXPIRES_MS * MS_US;
             Some((id.clone(), tap.gate.clone(), tap.credential.clone().filter(|_| fresh)?, tap.amount))
@@ -333,9 +367,8 @@ impl Floor {
         }
         // Asked before a restart and never sent again: upstream may hold money for nobody.
         let orphan = |(id, tap): (&TapId, &TapRecord)| {
-            let waiting = self.asking.contains_key(id) || self.asking.values().any(|a| a.followers.contains(id));
             let old = self.now.since(tap.at) > TAP_EXPIRES_MS * MS_US;
-            (!waiting && old).then(|| id.clone())
+            (old && !self.is_asked(id)).then(|| id.clone())
         };
         let orphans: Vec<TapId> = self.books.undecided_taps().filter_map(orphan).collect();
         for tap_id in orphans {

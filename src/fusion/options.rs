@@ -93,7 +93,7 @@ impl StepOptions {
         };
         want((10..=1_000).contains(&self.bin_ms), "bin_ms must lie within 10..=1000");
         want(
-            (2 * self.bin_ms..=10_000).contains(&self.calm_ms),
+            (self.bin_ms.saturating_mul(2)..=10_000).contains(&self.calm_ms),
             "calm_ms must be at least two bins and at most 10000 (10 s)",
         );
         want(

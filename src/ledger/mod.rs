@@ -84,6 +84,9 @@ impl Ledger {
         let lock = lock(path)?;
         // SQLite gives its -wal and -shm files the mode of the file it finds: the keys in there are nobody else's.
         OpenOptions::new().create(true).append(true).mode(0o600).open(path).doing(&deed)?;
+        // A new file is on the disk when its name is.
+        let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        File::open(dir).and_then(|dir| dir.sync_all()).doing(format!("syncing directory {}", dir.display()))?;
         let mut db = Connection::open(path).doing(&deed)?;
         db.busy_timeout(Duration::from_secs(5)).doing(&deed)?;
         db.pragma_update(None, "journal_mode", "WAL").doing(&deed)?;

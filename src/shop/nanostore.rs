@@ -56,7 +56,12 @@ pub fn read(tables: impl Into<Tables>) -> Result<(Shop, Vec<Problem>), Vec<Probl
             Err(problem) => unread.push(problem),
         }
     }
-    let Ok([geometry, planogram, products]) = <[(String, String); 3]>::try_from(texts) else { return Err(unread) };
+    let Ok(texts) = <[(String, String); 3]>::try_from(texts) else { return Err(unread) };
+    parse(texts)
+}
+
+/// As [`read`], from texts: geometry, planogram and products, each with the name problems call it.
+pub fn parse([geometry, planogram, products]: [(String, String); 3]) -> Result<(Shop, Vec<Problem>), Vec<Problem>> {
     let mut problems = [&geometry, &planogram, &products].map(|(name, _)| Problems::of(name));
     let layout = read_geometry(&geometry.1, &mut problems[0]);
     let catalogue = read_products(&products.1, &mut problems[2]);

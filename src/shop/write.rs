@@ -164,7 +164,8 @@ impl Shop {
                 product.tax.name.clone(),
                 if product.deposit.0 == 0 { String::new() } else { format_amount(product.deposit, &self.currency) },
                 some(product.weight_g),
-                some(product.weight_tolerance_g),
+                // Left empty it would be taken for the usual one: nought is said.
+                if product.weight_g > 0.0 { product.weight_tolerance_g.to_string() } else { String::new() },
                 yes(product.restricted),
                 yes(matches!(code(id), Code::WrongCheckDigit { .. })),
             ])

@@ -21,6 +21,7 @@ mod init;
 mod kill;
 mod onvif;
 mod page;
+mod poison;
 mod replay;
 mod scales;
 mod secrets;

@@ -1,5 +1,6 @@
 //! The thread that owns the floor: queue A in, `apply`, queue B out; a snapshot for the page; the recording.
 
+use super::taster::Taster;
 use crate::base::{Counters, ShopTime};
 use crate::events::{Effect, Entry, Observation, Stamped};
 use crate::floor::{Floor, Snapshot};
@@ -25,6 +26,7 @@ pub struct FloorThread {
     /// Counts ticks that came through: the watchdog's proof of life.
     pub ticks: Arc<AtomicU64>,
     pub recording: Option<Recording>,
+    pub taster: Taster,
     pub counters: Counters,
 }
 
@@ -63,7 +65,9 @@ impl FloorThread {
                 self.ticks.fetch_add(1, Ordering::Release);
                 if arrival.since(pictured) >= SNAPSHOT_EVERY_US {
                     pictured = arrival;
-                    self.snapshot.send_replace(Arc::new(self.floor.snapshot()));
+                    let mut snapshot = self.floor.snapshot();
+                    self.taster.tell(&mut snapshot);
+                    self.snapshot.send_replace(Arc::new(snapshot));
                 }
                 if self.stop.load(Ordering::Acquire) {
                     while let Ok(incoming) = self.incoming.try_recv() {
@@ -80,8 +84,26 @@ impl FloorThread {
     /// One observation through the floor; `false` when the ledger is gone.
     fn take(&mut self, incoming: Incoming, carry_out: &mut impl FnMut(Effect)) -> bool {
         let Incoming { stamped, ack } = incoming;
+        let tasted = match self.taster.taste(&stamped) {
+            Ok(None) => {
+                self.counters.count("taster.set_aside");
+                if let Some(ack) = ack {
+                    ack.done(); // it must not come again
+                }
+                return true;
+            }
+            Ok(tasted) => tasted,
+            // A file that cannot be written must not stop the shop.
+            Err(error) => {
+                self.counters.refuse("taster.failed", format!("writing down what is being taken in: {error}"));
+                None
+            }
+        };
         let for_record = self.recording.is_some().then(|| stamped.clone());
         let effects = self.floor.apply(stamped);
+        if let Some(tasted) = tasted {
+            let _ = self.taster.survived(tasted); // counted when the next one is tasted
+        }
         if let (Some(recording), Some(stamped)) = (&mut self.recording, for_record)
             && let Err(error) = (recording.observe)(&stamped, &effects.entries)
         {

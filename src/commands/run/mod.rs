@@ -10,6 +10,7 @@ mod closing;
 mod floor_thread;
 mod model;
 mod recording;
+pub mod taster;
 
 use crate::base::limits::{FLOOR_QUEUE, LEDGER_QUEUE, MODEL_QUEUE, PUBLISH_QUEUE, TICK};
 use crate::base::time::Clock;
@@ -33,6 +34,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
+use taster::Taster;
 use tokio::sync::{Notify, broadcast, mpsc, watch};
 
 /// Run the shop.
@@ -83,6 +85,8 @@ async fn open(config: Config, shop: Arc<Shop>, record: Option<&Path>) -> Result<
     if let Err(error) = disk.hold() {
         tracing::warn!(%error, "no ballast");
     }
+    let taster = Taster::open(&config.state.directory)
+        .map_err(|error| format!("{}/tasting or quarantine: {error}", config.state.directory.display()))?;
     let clock = Clock::anchored_after(ledger.last_time().unwrap_or_default());
     let entries: Vec<_> =
         ledger.entries_for_recovery().map(|row| row.map(|(_, entry)| entry)).collect::<Result<_, _>>()?;
@@ -161,6 +165,7 @@ async fn open(config: Config, shop: Arc<Shop>, record: Option<&Path>) -> Result<
         stop: floor_stop.clone(),
         ticks: ticks.clone(),
         recording,
+        taster,
         counters: counters.clone(),
     };
     let now = {
