@@ -19,9 +19,9 @@ async fn doctor(config: &Path, more: &[&str]) -> Output {
 }
 
 /// What doctor found: group, check, outcome, sentence.
-type Found = Vec<[String; 4]>;
+pub type Found = Vec<[String; 4]>;
 
-async fn found(config: &Path, more: &[&str]) -> (bool, Found) {
+pub async fn found(config: &Path, more: &[&str]) -> (bool, Found) {
     let output = doctor(config, &[more, &["--json"]].concat()).await;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let line = |line: &str| {
@@ -61,6 +61,7 @@ async fn an_open_shop_that_is_well_has_nothing_wrong_and_is_not_disturbed() {
         ("daemon", "runs on this state directory, process "),
         ("ledger", "hang together"),
         ("page token", "is readable"),
+        ("ballast", "64 MiB are held"),
     ] {
         let line = found.iter().find(|[_, name, ..]| name == check).unwrap_or_else(|| panic!("no {check}: {found:#?}"));
         assert!(line[3].contains(says), "{check}: {line:?}");
