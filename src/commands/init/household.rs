@@ -1,10 +1,10 @@
 //! The files of a shop, as `carryout init` writes them: config, secrets, shop files. Texts first; the disk comes last
 //! and at once, when everything is known to be right. What was there is kept beside what is new, under another name.
 
+use super::tls::Tls;
 use crate::base::SecretFile;
 use crate::commands::credentials::SECRETS;
 use crate::config::Config;
-use crate::sensors::mqtt::MqttOptions;
 use crate::shop::read::{CATALOGUE_FILE, PLANOGRAM_FILE, SHOP_FILE};
 use crate::shop::{Problem, Shop};
 use std::fmt::Write;
@@ -35,59 +35,6 @@ pub struct Wanted {
     pub assumed: Vec<String>,
     /// The rows of somebody's own catalogue, instead of the shop's.
     pub catalogue: Option<String>,
-}
-
-/// What the broker is spoken to with beside a password. Unset: in the open.
-#[derive(Debug, Default)]
-pub struct Tls {
-    ca: Option<Certificate>,
-    /// Our certificate and its key, PEM.
-    own: Option<(String, String)>,
-}
-
-#[derive(Debug)]
-enum Certificate {
-    /// PEM, to be copied.
-    Copy(String),
-    /// The system keeps it up to date.
-    System(PathBuf),
-}
-
-/// Where systems keep the bundle of the CAs that everybody believes.
-const SYSTEMS_OWN: &str = "/etc/ssl/certs";
-const CA: &str = "broker-ca.crt";
-const OWN: &str = "carryout.crt";
-
-impl Tls {
-    /// Takes in the files that the broker was heard with.
-    pub fn read(options: &MqttOptions) -> Result<Tls, String> {
-        let read =
-            |path: &Path| fs::read_to_string(path).map_err(|error| format!("reading {}: {error}", path.display()));
-        let ca = match &options.ca_file {
-            Some(path) if path.starts_with(SYSTEMS_OWN) => Some(Certificate::System(path.clone())),
-            Some(path) => Some(Certificate::Copy(read(path)?)),
-            None => None,
-        };
-        let own = match (&options.client_cert_file, &options.client_key_file) {
-            (Some(certificate), Some(key)) => {
-                Some((read(certificate)?, key.text().map_err(|error| error.to_string())?))
-            }
-            _ => None,
-        };
-        Ok(Tls { ca, own })
-    }
-
-    fn files(&self) -> Vec<NewFile> {
-        let mut files = Vec::new();
-        if let Some(Certificate::Copy(text)) = &self.ca {
-            files.push(NewFile { path: CA.into(), text: text.clone(), mode: 0o644 });
-        }
-        if let Some((certificate, key)) = &self.own {
-            files.push(NewFile { path: OWN.into(), text: certificate.clone(), mode: 0o644 });
-            files.push(NewFile { path: Path::new(SECRETS).join("mqtt-key"), text: key.clone(), mode: 0o600 });
-        }
-        files
-    }
 }
 
 /// One file to be.
@@ -151,7 +98,7 @@ impl Household {
             };
             files.push(NewFile { path, text: text + "\n", mode: 0o600 });
         }
-        files.extend(wanted.tls.files());
+        files.extend(wanted.tls.files().map(|(path, text, mode)| NewFile { path, text, mode }));
         Ok(Household { dir: dir.to_owned(), files })
     }
 
@@ -253,14 +200,7 @@ fn config(wanted: &Wanted) -> String {
         let _ = write!(out, "\n[state]\n# The ledger; back it up.\ndirectory = {}\n", quoted(&state.to_string_lossy()));
     }
     let _ = write!(out, "\n[mqtt]\nhost = {}\nport = {}\n", quoted(&wanted.host), wanted.port);
-    match &wanted.tls.ca {
-        Some(Certificate::Copy(_)) => out += &format!("ca_file = {}\n", quoted(CA)),
-        Some(Certificate::System(path)) => out += &format!("ca_file = {}\n", quoted(&path.to_string_lossy())),
-        None => {}
-    }
-    if wanted.tls.own.is_some() {
-        let _ = write!(out, "client_cert_file = {}\nclient_key_file = {}\n", quoted(OWN), secret("mqtt-key"));
-    }
+    out += &wanted.tls.keys(quoted, secret);
     if let Some(user) = &wanted.user {
         let _ = write!(out, "user = {}\npassword_file = {}\n", quoted(user), secret("mqtt-password"));
     }

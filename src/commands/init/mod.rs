@@ -11,6 +11,7 @@ mod goods;
 mod household;
 mod interview;
 mod listening;
+mod tls;
 
 use crate::base::{GateId, PlateNo, ShopId};
 use crate::commands::check::{CheckArgs, check};
@@ -19,12 +20,13 @@ use crate::config::CONFIG_FILE;
 use crate::sensors::onvif::probe::EVERYBODY;
 use crate::shop::first_plan::{self, Room, Things};
 use crate::shop::{GateDirection, Layout, Planogram, Problem, Shop};
-use household::{CONFIG, Household, Tls, Wanted};
+use household::{CONFIG, Household, Wanted};
 use interview::{Interview, NoAnswer, Question, answers};
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
+use tls::Tls;
 
 /// Set a shop up: listen for its shelves, gates and cameras, ask the rest, write config and shop files.
 #[derive(Clone, Debug, clap::Args)]
