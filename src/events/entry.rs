@@ -109,6 +109,10 @@ pub enum Fact {
         anchor_us: i64,
         version: String,
     },
+    /// Shelves and people were not heard from `since` until now: the broker was gone.
+    Blind {
+        since: ShopTime,
+    },
     /// A tap is being authorised. Subject: credential.
     Asked {
         tap_id: TapId,

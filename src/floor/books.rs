@@ -349,8 +349,13 @@ impl Books {
 
     /// Takes in one entry. Entries about visits that are long gone change nothing.
     pub fn note(&mut self, entry: &Entry) {
-        if let Fact::Started { .. } = entry.fact {
-            self.note_start(entry.t);
+        match &entry.fact {
+            Fact::Started { .. } => self.note_start(entry.t),
+            Fact::Blind { since } => {
+                self.dark_from = *since;
+                self.nobody_was_seen();
+            }
+            _ => {}
         }
         self.last = self.last.max(entry.t);
         let t = entry.t;
@@ -506,6 +511,10 @@ impl Books {
             self.dark_from = self.last;
         }
         self.started = t;
+        self.nobody_was_seen();
+    }
+
+    fn nobody_was_seen(&mut self) {
         for id in &self.open {
             let bodies = self.visits.get_mut(id).into_iter().flat_map(|visit| visit.bodies.values_mut());
             bodies.for_each(|presence| presence.down = true);

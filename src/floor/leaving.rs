@@ -21,7 +21,7 @@ impl Floor {
             .books
             .open_visits()
             .flat_map(Visit::inside)
-            .filter(|body| self.is_lost(*body))
+            .filter(|body| self.dark_since.is_none() && self.is_lost(*body))
             .filter(|body| self.plan.body(*body).is_some_and(|b| self.shop.layout.is_doorway(b.last().floor)))
             .collect();
         lost.into_iter().for_each(|body| self.leave(body));

@@ -82,6 +82,8 @@ pub struct Floor {
     /// Nobody new comes in, and why.
     closed: Option<String>,
     broker_up: bool,
+    /// Since when the broker is gone.
+    dark_since: Option<ShopTime>,
     /// What is to be done about a broker that is away, where it is known.
     broker_why: Option<String>,
     durable_seq: u64,
@@ -139,6 +141,7 @@ impl Floor {
             offline_since: None,
             closed: None,
             broker_up: true,
+            dark_since: None,
             broker_why: None,
             durable_seq: 0,
             state: (State::Up, ShopTime(0)),
@@ -202,7 +205,7 @@ impl Floor {
             Observation::RefundAsked { charge, amount, reason, refund } => {
                 self.refund_asked(charge, amount, reason, refund)
             }
-            Observation::Broker { up, why } => (self.broker_up, self.broker_why) = (up, why),
+            Observation::Broker { up, why } => self.broker(up, why),
             Observation::Open { open, why } => self.closed = (!open).then_some(why),
             Observation::Durable { seq } => self.durable_seq = self.durable_seq.max(seq),
             Observation::Tick => self.tick(),
@@ -231,32 +234,50 @@ impl Floor {
         self.started = self.now;
         self.state.1 = self.now;
         self.emit(None, Fact::Started { anchor_us, version: env!("CARGO_PKG_VERSION").into() }, None);
-        let open: Vec<VisitId> = self.books.open_visits().map(|visit| visit.id).collect();
-        for id in open {
-            let visit = &self.books.visits[&id];
-            let places: Vec<_> = visit
-                .inside()
-                .map(|body| {
-                    let presence = &visit.bodies[&body];
-                    presence.last_at.clone().unwrap_or_else(|| {
-                        let floor = self.default_place();
-                        (presence.joined, Position { body, floor, tracks: Vec::new() })
-                    })
-                })
-                .collect();
-            for (t, at) in places {
-                self.plan.restore(at, t);
-            }
-            if down_us > self.options.policy.restart_grace_s * SECOND_US {
-                self.doubt(id, &format!("the shop was blind for {} s", down_us / SECOND_US), None);
-            }
-        }
+        let inside = self.books.open_visits().flat_map(Visit::inside).collect();
+        self.look_for(inside, down_us);
         self.reopen_gates();
         for (t, gate) in self.books.came_in.clone() {
             self.expect_who_passed(&gate, t);
         }
-        self.unresolved = self.books.open_visits().flat_map(Visit::inside).collect();
         self.ask_again();
+    }
+
+    /// The broker came or went. While it is gone shelves are not weighed and nobody is seen but by cameras of our own: its
+    /// return after more than a blink is like a start, and what happened meanwhile is told by the shelves.
+    fn broker(&mut self, up: bool, why: Option<String>) {
+        (self.broker_up, self.broker_why) = (up, why);
+        if !up {
+            self.dark_since.get_or_insert(self.now);
+            return;
+        }
+        let Some(since) = self.dark_since.take() else { return };
+        let dark_us = self.now.since(since);
+        if dark_us <= shelves::BLINK_US {
+            return;
+        }
+        self.started = self.now;
+        self.emit(None, Fact::Blind { since }, None);
+        let unseen = |body: &BodyId| self.plan.body(*body).is_none_or(|body| body.last().t <= since);
+        let inside = self.books.open_visits().flat_map(Visit::inside).filter(unseen).collect();
+        self.look_for(inside, dark_us);
+    }
+
+    /// People who were inside when it grew dark, `dark_us` ago, are looked for where the journal last had them.
+    fn look_for(&mut self, inside: BTreeSet<BodyId>, dark_us: i64) {
+        for body in &inside {
+            let visit = self.books.open_visit_of(*body).expect("inside");
+            let (id, presence) = (visit.id, &visit.bodies[body]);
+            let (t, at) = presence.last_at.clone().unwrap_or_else(|| {
+                let floor = self.default_place();
+                (presence.joined, Position { body: *body, floor, tracks: Vec::new() })
+            });
+            self.plan.restore(at, t);
+            if dark_us > self.options.policy.restart_grace_s * SECOND_US {
+                self.doubt(id, &format!("the shop was blind for {} s", dark_us / SECOND_US), None);
+            }
+        }
+        self.unresolved = inside;
     }
 
     /// Some seconds after a start: whose visit is open and whom no camera has found again is somewhere, and what they do

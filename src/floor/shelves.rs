@@ -35,7 +35,7 @@ const JOURNALLED_S: f64 = 1.5;
 /// After a start people are found again within this, s: they walk meanwhile.
 const AFTER_START_S: f64 = 3.0;
 /// Blind for no longer than this, a change that just one person could have made needs no human, us.
-const BLINK_US: i64 = 5 * SECOND_US;
+pub(super) const BLINK_US: i64 = 5 * SECOND_US;
 /// After a start, gap steps wait this long for bodies to be found again, us.
 const GAP_WAIT_US: i64 = 2 * SECOND_US;
 /// Calm shelves' levels are journalled this often, us.

@@ -110,6 +110,7 @@ impl Ledger {
             | Fact::Joined { .. }
             | Fact::Left { .. }
             | Fact::Passed { .. }
+            | Fact::Blind { .. }
             | Fact::GateClock { .. }
             | Fact::Reviewed { .. }
             | Fact::Contested { .. }

@@ -106,6 +106,7 @@ fn sentence(fact: &Fact, shop: &Shop) -> String {
         Fact::Joined { body } => format!("Body {body} joined."),
         Fact::Left { body } => format!("Body {body} left."),
         Fact::Passed { gate, .. } => format!("The beam of {gate} counted somebody."),
+        Fact::Blind { .. } => "Shelves and people were not heard for a while.".to_owned(),
         Fact::GateClock { gate, .. } => format!("The clock of {gate} was noted."),
         Fact::Reviewed { .. } => "Staff decided what is on the receipt.".to_owned(),
         Fact::Contested { .. } => "The customer contests the receipt.".to_owned(),

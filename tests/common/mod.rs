@@ -48,6 +48,10 @@ pub struct Stage {
     pub restarts: u32,
     /// The camera is the daemon's own and starts with it: it does not know anybody from before.
     pub own_camera: bool,
+    /// How far our clock is ahead of everybody else's.
+    pub skew_us: i64,
+    /// The broker is gone: measurements are lost, and this is what it keeps of the rest.
+    broker: Option<Vec<Observation>>,
 }
 
 /// A real ledger in a directory of its own.
@@ -100,6 +104,8 @@ impl Stage {
             unacked: Vec::new(),
             restarts: 0,
             own_camera: false,
+            skew_us: 0,
+            broker: None,
         };
         stage.observe(Observation::Started { anchor_us: START.0 });
         stage.run_to(5.0);
@@ -142,7 +148,7 @@ impl Stage {
         let options = FloorOptions { policy: self.policy.clone(), ..FloorOptions::default() };
         self.floor = Floor::new(self.world.shop.clone(), options, books, Counters::default());
         self.disk.as_mut().expect("on disk").ledger = Some(ledger);
-        self.observe(Observation::Started { anchor_us: self.world.now.0 });
+        self.observe(Observation::Started { anchor_us: self.world.now.0 + self.skew_us });
         for observation in self.unacked.clone() {
             self.observe(observation);
         }
@@ -166,6 +172,15 @@ impl Stage {
     fn act(&mut self, who: &str, what: &[&str]) {
         match what {
             ["is", "gone"] if who == "upstream" => self.upstream = Upstream::Gone,
+            ["is", "gone"] if who == "broker" => {
+                self.broker = Some(Vec::new());
+                self.observe(Observation::Broker { up: false, why: None });
+            }
+            ["is", "back"] if who == "broker" => {
+                let kept = self.broker.take().unwrap_or_default();
+                self.observe(Observation::Broker { up: true, why: None });
+                kept.into_iter().for_each(|observation| self.observe(observation));
+            }
             ["declines"] => self.upstream = Upstream::Declines,
             ["answers"] => self.upstream = Upstream::Answers,
             ["is", "late", ms] => self.upstream = Upstream::Late(ms.parse().unwrap()),
@@ -211,6 +226,13 @@ impl Stage {
     /// Puts an observation through the floor, carries its effects out, checks every invariant.
     pub fn observe(&mut self, observation: Observation) {
         let event = matches!(observation, Observation::Tap(_) | Observation::Passage(_));
+        if let Some(kept) = &mut self.broker {
+            match observation {
+                Observation::Tap(_) | Observation::Passage(_) => return kept.push(observation),
+                Observation::Weights(_) | Observation::People(_) | Observation::GateClock { .. } => return,
+                _ => {}
+            }
+        }
         if event && !self.unacked.contains(&observation) {
             self.unacked.push(observation.clone());
         }
@@ -218,7 +240,7 @@ impl Stage {
             return;
         }
         let event = event.then(|| observation.clone());
-        let stamped = Stamped { arrival: self.world.now, observation };
+        let stamped = Stamped { arrival: ShopTime(self.world.now.0 + self.skew_us), observation };
         if self.disk.is_none() {
             self.sent.push(stamped.clone());
         }
