@@ -252,16 +252,22 @@ impl Config {
         }
     }
 
+    /// Every secret that is named.
+    pub fn secrets_mut(&mut self) -> impl Iterator<Item = &mut SecretFile> {
+        let Config { mqtt, web, upstream, .. } = self;
+        let secrets =
+            [&mut mqtt.password_file, &mut mqtt.client_key_file, &mut web.token_file, &mut upstream.token_file];
+        secrets.into_iter().flatten()
+    }
+
     fn resolve(&mut self, directory: &Path) {
         let join = |path: &mut PathBuf| *path = directory.join(&*path);
         join(&mut self.shop.directory);
         join(&mut self.state.directory);
-        let Config { mqtt, web, upstream, vision, .. } = self;
+        let Config { mqtt, vision, .. } = self;
         let optional = [&mut vision.onnx_library, &mut mqtt.ca_file, &mut mqtt.client_cert_file];
         optional.into_iter().flatten().for_each(join);
-        let secrets =
-            [&mut mqtt.password_file, &mut mqtt.client_key_file, &mut web.token_file, &mut upstream.token_file];
-        secrets.into_iter().flatten().for_each(|secret| secret.resolve(directory));
+        self.secrets_mut().for_each(|secret| secret.resolve(directory));
         // Models come with the program as often as with the config: perception goes on looking.
         let model = directory.join(&self.vision.model);
         if model.exists() {

@@ -1,6 +1,6 @@
 //! Parse arguments, set up logging, dispatch, exit codes. Everything else is in the library.
 
-use carryout::commands::{bench, check, demo, export, import, replay, run, score, simulate, verify};
+use carryout::commands::{bench, check, demo, doctor, export, import, init, replay, run, score, simulate, verify};
 use clap::{Parser, Subcommand};
 use std::error::Error;
 use std::io::IsTerminal;
@@ -22,6 +22,8 @@ struct Cli {
 enum Verb {
     Run(run::RunArgs),
     Check(check::CheckArgs),
+    Init(Box<init::InitArgs>),
+    Doctor(doctor::DoctorArgs),
     /// Look through a ledger: does everything add up?
     Verify {
         #[arg(long, value_name = "DIR", default_value = "/var/lib/carryout")]
@@ -57,6 +59,8 @@ fn dispatch(verb: Verb) -> Result<ExitCode, Box<dyn Error + Send + Sync>> {
     Ok(match verb {
         Verb::Run(args) => run::run(&args)?,
         Verb::Check(args) => check::run(&args)?,
+        Verb::Doctor(args) => runtime()?.block_on(doctor::run(&args))?,
+        Verb::Init(args) => runtime()?.block_on(init::run(&args))?,
         Verb::Verify { state } => match verify::verify(&state) {
             Ok(told) => {
                 print!("{told}");

@@ -2,6 +2,7 @@
 //!
 //! Config, secret files, shop files and models. It starts nothing, writes nothing and asks nobody.
 
+use super::credentials::readable_here;
 use crate::base::{SecretError, SecretFile};
 use crate::config::{CONFIG_FILE, Config};
 use crate::perception::locate;
@@ -39,52 +40,77 @@ pub struct Report {
     pub is_well: bool,
 }
 
-pub fn check(args: &CheckArgs) -> Report {
-    let (mut text, mut problems) = (String::new(), Vec::new());
-    let config_file = match (&args.config, &args.shop) {
+/// What was read, and what is wrong with it.
+#[derive(Default)]
+pub struct Looked {
+    /// Its secrets are named where they can be read here.
+    pub config: Option<Config>,
+    pub shop: Option<Shop>,
+    /// Where the shop files were looked for.
+    pub directory: PathBuf,
+    /// Of config, secrets and shop files.
+    pub problems: Vec<Problem>,
+    pub model_problems: Vec<Problem>,
+    /// A line for the shop, a line a model.
+    pub summary: Vec<String>,
+}
+
+/// The config file that `args` mean; `None` when only a shop's directory is asked about.
+fn config_file(args: &CheckArgs) -> Option<PathBuf> {
+    match (&args.config, &args.shop) {
         (Some(file), _) => Some(file.clone()),
-        (None, Some(_)) => None, // only the shop is asked about
+        (None, Some(_)) => None,
         (None, None) => Some(CONFIG_FILE.into()),
-    };
-    let mut config = None;
-    if let Some(file) = &config_file {
-        let (read, mut found) = Config::read_anyway(file);
-        let _ = writeln!(text, "config {}", file.display());
-        problems.append(&mut found);
-        problems.append(&mut secrets(&read));
-        problems.append(&mut certificates(&read));
-        config = Some(read);
     }
-    let directory = match (&args.shop, &config) {
+}
+
+pub fn look(args: &CheckArgs) -> Looked {
+    let mut looked = Looked::default();
+    if let Some(file) = &config_file(args) {
+        let (mut read, mut found) = Config::read_anyway(file);
+        readable_here(&mut read, file);
+        looked.problems.append(&mut found);
+        looked.problems.append(&mut secrets(&read));
+        looked.problems.append(&mut certificates(&read));
+        looked.config = Some(read);
+    }
+    looked.directory = match (&args.shop, &looked.config) {
         (Some(directory), _) => directory.clone(),
         (None, Some(config)) => config.shop.directory.clone(),
         (None, None) => PathBuf::from("."),
     };
-    let _ = writeln!(text, "shop {}", directory.display());
-    let mut summary = Vec::new();
-    let mut shop = None;
-    match Shop::read(&directory) {
+    match Shop::read(&looked.directory) {
         Ok((read, mut warnings)) => {
-            problems.append(&mut warnings);
-            summary.push(told(&read));
-            shop = Some(read);
+            looked.problems.append(&mut warnings);
+            looked.summary.push(told(&read));
+            looked.shop = Some(read);
         }
-        Err(mut found) => problems.append(&mut found),
+        Err(mut found) => looked.problems.append(&mut found),
     }
-    if let Some(config) = &config {
-        let pictures = shop.as_ref().is_some_and(has_pictures);
-        let (mut found, mut names) = models(&config.vision.model, pictures);
-        problems.append(&mut found);
-        summary.append(&mut names);
-        problems.extend(shop.as_ref().and_then(|shop| too_light(shop, config)));
-        problems.extend(shop.iter().flat_map(|shop| scales_of_nowhere(shop, config)));
+    if let Some(config) = &looked.config {
+        let pictures = looked.shop.as_ref().is_some_and(has_pictures);
+        let (found, mut names) = models(&config.vision.model, pictures);
+        looked.model_problems = found;
+        looked.summary.append(&mut names);
+        looked.problems.extend(looked.shop.as_ref().and_then(|shop| too_light(shop, config)));
+        looked.problems.extend(looked.shop.iter().flat_map(|shop| scales_of_nowhere(shop, config)));
     }
+    looked
+}
 
+pub fn check(args: &CheckArgs) -> Report {
+    let looked = look(args);
+    let mut text = String::new();
+    if let Some(file) = config_file(args) {
+        let _ = writeln!(text, "config {}", file.display());
+    }
+    let _ = writeln!(text, "shop {}", looked.directory.display());
+    let problems: Vec<&Problem> = looked.problems.iter().chain(&looked.model_problems).collect();
     let errors = problems.iter().filter(|problem| problem.is_error()).count();
     for problem in &problems {
         let _ = writeln!(text, "{} {problem}", if problem.is_error() { "error  " } else { "warning" });
     }
-    for line in summary {
+    for line in looked.summary {
         let _ = writeln!(text, "{line}");
     }
     let warnings = problems.len() - errors;
@@ -97,7 +123,7 @@ pub fn check(args: &CheckArgs) -> Report {
     Report { text, is_well: errors == 0 }
 }
 
-fn counted(n: usize, thing: &str) -> String {
+pub(crate) fn counted(n: usize, thing: &str) -> String {
     match (n, thing.strip_suffix('f')) {
         (1, _) => format!("1 {thing}"),
         (n, Some(stem)) => format!("{n} {stem}ves"),
@@ -120,7 +146,7 @@ fn told(shop: &Shop) -> String {
     format!("shop `{}`: {}", shop.id, counts.map(|(n, thing)| counted(n, thing)).join(", "))
 }
 
-fn has_pictures(shop: &Shop) -> bool {
+pub(crate) fn has_pictures(shop: &Shop) -> bool {
     shop.layout.cameras.values().any(|camera| camera.kind != CameraKind::People)
 }
 
@@ -143,7 +169,7 @@ fn secrets(config: &Config) -> Vec<Problem> {
             (Err(SecretError::NoDirectory(_)), _) => {
                 found
                     .warning(None, format!("the {key} cannot be looked at here: only the service is handed it"))
-                    .try_this("systemd-run -p LoadCredential=NAME:FILE … carryout check, to look at it too");
+                    .try_this("as root it is read from secrets/ beside the config, if it is there");
             }
             (Err(error), _) => {
                 found.error(None, format!("the {key}: {error}"));

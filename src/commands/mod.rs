@@ -2,10 +2,14 @@
 
 pub mod bench;
 pub mod check;
+pub mod credentials;
 pub mod demo;
+pub mod doctor;
 pub mod export;
 pub mod fast;
+mod heard;
 pub mod import;
+pub mod init;
 pub mod replay;
 pub mod run;
 pub mod score;

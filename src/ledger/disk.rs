@@ -42,7 +42,7 @@ impl Disk {
 
     /// Takes the ballast aboard if there is room for it and as much again. Whether it is held now.
     pub fn hold(&self) -> io::Result<bool> {
-        let there = fs::metadata(self.ballast()).is_ok_and(|file| file.len() == self.bytes);
+        let there = self.is_there();
         if !there && self.free_bytes()? >= FREE_PER_BALLAST * self.bytes {
             let file = OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(self.ballast())?;
             // SAFETY: a plain system call on a descriptor that is open.
@@ -60,6 +60,16 @@ impl Disk {
         self.held.store(true, Ordering::Release);
         self.waiting.store(false, Ordering::Release);
         Ok(true)
+    }
+
+    /// Whether the ballast lies on the disk, whoever put it there.
+    pub fn is_there(&self) -> bool {
+        fs::metadata(self.ballast()).is_ok_and(|file| file.len() == self.bytes)
+    }
+
+    /// Bytes to be freed before the ballast can be taken aboard; nought: it can.
+    pub fn missing_bytes(&self) -> u64 {
+        (FREE_PER_BALLAST * self.bytes).saturating_sub(self.free_bytes().unwrap_or(0))
     }
 
     /// Throws the ballast off; `false` when there was none to throw.
@@ -99,8 +109,7 @@ impl Disk {
         if self.is_held() {
             return None;
         }
-        let missing = (FREE_PER_BALLAST * self.bytes).saturating_sub(self.free_bytes().unwrap_or(0)).max(1);
-        let (mb, dir) = (missing.div_ceil(1 << 20), self.dir.display());
+        let (mb, dir) = (self.missing_bytes().max(1).div_ceil(1 << 20), self.dir.display());
         let now = if self.is_waiting() {
             "Nothing can be written until then: whoever is inside waits for their receipt"
         } else {

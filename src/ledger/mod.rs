@@ -18,6 +18,7 @@ mod outbox;
 mod project;
 mod reader;
 mod schema;
+mod tail;
 mod verify;
 mod writer;
 
@@ -29,6 +30,7 @@ pub use outbox::{Due, Mark, RowState};
 use project::word;
 pub use reader::{ChargeView, OutboxCounts, Reader, ReceiptFilter};
 pub use schema::{MIGRATIONS, SCHEMA, VERSION, migrate};
+pub use tail::{Tail, tail};
 pub use verify::{Report, verify};
 pub use writer::{Batch, spawn_writer};
 

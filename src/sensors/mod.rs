@@ -13,8 +13,10 @@ use crate::base::Ack;
 use crate::events::Stamped;
 
 mod door;
+pub mod ear; // the broker, for those who only listen
 pub mod gate;
 pub mod mqtt;
+pub mod onvif; // cameras that say where they are
 mod outbox;
 pub mod people;
 pub mod publish;

@@ -102,15 +102,19 @@ pub(super) fn identified<'d>(table: Fields<'d>, kind: &str) -> Option<(String, F
 }
 
 /// Ids stand in MQTT topics, so `/`, `+`, `#` and spaces cannot be in them.
+pub fn may_be_id(id: &str) -> bool {
+    let plain = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.' | ':');
+    !id.is_empty() && id.chars().count() <= ID_CHARS && id.chars().all(plain)
+}
+
 fn is_id(table: &Fields<'_>, id: &str) -> bool {
-    let fits = id.chars().count() <= ID_CHARS;
-    let plain = id.chars().all(|c| c.is_alphanumeric() || matches!(c, '-' | '_' | '.' | ':'));
-    if !(fits && plain) {
+    let plain = may_be_id(id);
+    if !plain {
         table
             .error("id", format!("id `{}` cannot stand in a topic", shown(id)))
             .try_this(format!("use letters, digits, - _ . and :, at most {ID_CHARS}"));
     }
-    fits && plain
+    plain
 }
 
 pub(super) fn twice(table: &Fields<'_>, kind: &str, id: &str) {

@@ -6,6 +6,7 @@ mod cameras; //       shop.toml: cameras
 pub mod catalogue; // products
 mod checks; //        does the floor plan make sense
 pub(crate) mod fields; // TOML, key by key
+pub mod first_plan; // a first layout of what was heard
 mod floor_plan; //    shop.toml
 mod furniture; //     shop.toml: bays, shelves, plates
 pub mod gtin; //      check digits
@@ -23,6 +24,7 @@ mod stock; //         catalogue.csv, planogram.csv
 mod write; //         Shop -> the three files
 
 pub use catalogue::{Catalogue, Product, TaxClass};
+pub use floor_plan::may_be_id;
 pub use layout::{Bay, Camera, CameraKind, Gate, GateDirection, Layout, Plate, Shelf, Zone, ZoneKind};
 pub use lens::Lens;
 pub use planogram::Planogram;

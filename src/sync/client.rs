@@ -4,6 +4,7 @@
 
 use super::body;
 use super::options::{SyncError, SyncOptions, install_tls_provider};
+use super::probe::Unanswered;
 use crate::base::card::{holds_card_number, looks_like_card_number};
 use crate::base::time::Clock;
 use crate::base::{Cents, ShopId, TapId};
@@ -128,6 +129,17 @@ impl Client {
             // The floor is gone only when the daemon ends.
             let _ = floor.send(Incoming { stamped, ack: None }).await;
         });
+    }
+
+    /// `GET /v1/charges/{id}`, whatever the answer is.
+    pub(super) async fn ask_of_charge(&self, id: &str, patience: Duration) -> Result<reqwest::Response, Unanswered> {
+        let mut url = self.base.clone();
+        url.path_segments_mut().expect("http addresses have paths").pop_if_empty().extend(["v1", "charges", id]);
+        let asked = self.http.get(url).timeout(patience).send().await;
+        asked.map_err(|e| match e.is_connect() {
+            true => Unanswered::NoConnection(said(&e)),
+            false => Unanswered::Silent(said(&e)),
+        })
     }
 
     /// `GET /v1/charges/{id}`; `None` when upstream never saw it.

@@ -11,16 +11,19 @@
 //! ever; what it was doing when it died is asked for, not repeated.
 //!
 //! Reading on: `options.rs` what can be set, `client.rs` the calls of wire.md, `body.rs` what they carry, `worker.rs` what
-//! goes out when, `call.rs` one row's way.
+//! goes out when, `call.rs` one row's way, `probe.rs` a
+//! question that changes nothing.
 
 pub mod body;
 mod call;
 mod client;
 mod options;
+mod probe;
 mod worker;
 
 pub use client::Client;
 pub use options::{SyncError, SyncOptions, install_tls_provider};
+pub use probe::{Answered, Unanswered};
 pub use worker::SyncTask;
 
 use crate::base::ShopTime;

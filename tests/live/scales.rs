@@ -1,6 +1,7 @@
 //! A shop whose scales publish plain numbers, one topic a plate, five a second, and whose daemon speaks MQTT 5: what is taken
 //! is charged, what is put back is not.
 
+use crate::doctor::found;
 use crate::shop::LiveShop;
 use serde_json::json;
 
@@ -9,6 +10,14 @@ async fn a_shop_of_esphome_and_tasmota_scales_sells() {
     let Some(mut shop) = LiveShop::build().await else { return };
     shop.plain_scales();
     shop.start(&[]).await;
+    // Doctor hears them, too.
+    let (_, found) = found(&shop.home.config(), &[]).await;
+    let devices = found.iter().find(|[_, check, ..]| check == "devices").unwrap_or_else(|| panic!("{found:#?}"));
+    assert_eq!(
+        (devices[2].as_str(), found.iter().any(|[_, check, ..]| check == "scales")),
+        ("ok", false),
+        "{found:#?}"
+    );
     shop.comes_in("ann").await;
     shop.takes("ann", "cola").await;
     shop.takes("ann", "bread").await;

@@ -105,6 +105,24 @@ fn credentials_are_the_services_own() {
         assert!(said.contains(wanted), "wanted {wanted}\nin {said}");
     }
 
+    // Beside the config lies what the unit would hand over: whoever may read it there looks at it.
+    let secrets = at.path().join("secrets");
+    fs::create_dir(&secrets).unwrap();
+    let put = |name: &str, text: &str, mode: u32| {
+        fs::write(secrets.join(name), text).unwrap();
+        fs::set_permissions(secrets.join(name), fs::Permissions::from_mode(mode)).unwrap();
+    };
+    put("web", "s3cret-enough-for-a-token\n", 0o600);
+    put("pay", "\n", 0o600);
+    let (is_well, said) = look(None);
+    assert!(!is_well && !said.contains("[web]") && !said.contains("s3cret"), "{said}");
+    let empty = format!("the token_file of [upstream]: {} is empty", secrets.join("pay").display());
+    assert!(said.contains(&empty), "{said}");
+    put("pay", "s3cret\n", 0o644);
+    let (is_well, said) = look(None);
+    assert!(is_well && said.contains(&format!("everybody may read {}", secrets.join("pay").display())), "{said}");
+
+    // The service looks at what it is handed, and at nothing else.
     let (is_well, said) = look(Some(&handed));
     assert!(!is_well && !said.contains("[web]") && !said.contains("s3cret"), "{said}");
     let wanted = "error   credential:pay: the token_file of [upstream]: credential:pay was not handed over; \

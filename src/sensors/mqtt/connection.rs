@@ -4,9 +4,10 @@
 //! line in the log at most once a minute, and a sentence for the page; the attempts go on for ever, so that whoever puts a
 //! file right need not restart anything.
 
+use super::call::{self, NotCalled};
 use super::link::{Heard, Leftover, Link, Lost, Message, Speaker, Why, Wishes};
 use super::tls::{self, Trouble};
-use super::{Context, MqttOptions, RETRY};
+use super::{Context, RETRY};
 use crate::sensors::publish::Publish;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -76,8 +77,9 @@ impl Connection {
     /// Not to be cancelled, except for good.
     pub async fn next(&mut self) -> News {
         if self.connecting
-            && let Err(trouble) = prepare(&mut self.link, &self.context.options)
+            && let Err(NotCalled { counter, what }) = call::prepare(&mut self.link, &self.context.options, None)
         {
+            let trouble = Trouble { counter, sentence: format!("It is not called: {what}.") };
             let lost = Lost { why: Why::Network, detail: trouble.sentence.clone() };
             return self.down(lost, Some(trouble));
         }
@@ -161,20 +163,4 @@ impl Connection {
         }
         while !matches!(self.link.poll().await, Ok(Heard::Goodbye) | Err(_)) {}
     }
-}
-
-/// Reads password and certificates. With one of them wanting we do not connect: half a login helps nobody, and without TLS
-/// the password would travel in the open.
-fn prepare(link: &mut Link, options: &MqttOptions) -> Result<(), Trouble> {
-    let trouble = |counter, what: String| Trouble { counter, sentence: format!("It is not called: {what}.") };
-    if let Some(config) = tls::config(options).map_err(|error| trouble("mqtt.tls_file", error.to_string()))? {
-        link.set_tls(config);
-    }
-    if let (Some(user), Some(file)) = (&options.user, &options.password_file) {
-        let password = file
-            .first_line()
-            .map_err(|error| trouble("mqtt.password_file", format!("the password_file of [mqtt]: {error}")))?;
-        link.set_login(user, &password);
-    }
-    Ok(())
 }

@@ -11,9 +11,11 @@
 //! Both reconnect for ever. Which version of MQTT is spoken only `link` knows; certificates and what goes wrong with them
 //! are in `tls`.
 
+pub(super) mod call;
 mod connection;
 mod events;
-mod link;
+pub mod expiry;
+pub(super) mod link;
 mod measurements;
 pub mod tls;
 

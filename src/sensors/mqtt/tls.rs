@@ -65,7 +65,8 @@ pub fn problems(options: &MqttOptions) -> Vec<BadFile> {
     if found.is_empty() { config(options).err().into_iter().collect() } else { found }
 }
 
-fn certificates(key: &'static str, path: &Path) -> Result<Vec<CertificateDer<'static>>, BadFile> {
+/// What a file of certificates holds: one at least.
+pub fn certificates(key: &'static str, path: &Path) -> Result<Vec<CertificateDer<'static>>, BadFile> {
     let text =
         std::fs::read(path).map_err(|why| BadFile::new(key, format_args!("cannot read {}: {why}", path.display())))?;
     let read: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&text).collect();
