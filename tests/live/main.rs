@@ -14,6 +14,8 @@ mod world;
 mod shop;
 
 mod bad_input;
+// Once a test run is enough: with everything, not with the core alone.
+#[cfg(feature = "cameras")]
 mod campaign;
 mod demo;
 mod disk;

@@ -26,7 +26,7 @@ const AHEAD_US: i64 = 10_000_000;
 const EVERY_US: (f64, f64) = (1.2e6, 3.5e6);
 /// What does not happen within this is not waited for: the kill comes anyway.
 const AT_LATEST: Duration = Duration::from_secs(3);
-/// One life in six is a whole one, ms: visits close, charges, refunds and reviews are under way when it ends. Visits of before a
+/// One life in ten is a whole one, ms: visits close, charges, refunds and reviews are under way when it ends. Visits of before a
 /// start are not closed in a daemon's first 6 s, so shorter lives never see money.
 const WHOLE_LIFE_MS: (f64, f64) = (7_000.0, 11_000.0);
 /// At the end: the last leave, visits that nobody followed to the door are closed after a minute, queues empty.
@@ -54,7 +54,7 @@ impl Moment {
     fn draw(chance: &mut Chance) -> Moment {
         match chance.below(10) {
             0 => Moment::After(chance.between(0.0, 300.0) as u64), // in the middle of recovering
-            1..=4 => Moment::After(chance.between(300.0, 2_500.0) as u64),
+            1..=4 => Moment::After(chance.between(300.0, 2_000.0) as u64),
             5 => Moment::OnTap,
             6 => Moment::OnDecision,
             7 => Moment::OnEvent,
@@ -177,7 +177,7 @@ impl Campaign<'_> {
             // Into the middle of what follows from it.
             _ => self.chance.between(0.0, 6.0),
         };
-        let whole = self.chance.yes(1.0 / 6.0);
+        let whole = self.chance.yes(0.1);
         let at_least_ms = if whole { self.chance.between(WHOLE_LIFE_MS.0, WHOLE_LIFE_MS.1) as u64 } else { 0 };
         self.stage.start_daemon()?;
         self.starting = Some(Instant::now());
