@@ -78,7 +78,7 @@ async fn a_full_disk_closes_the_shop_and_loses_nothing() {
     }
     let Some(mut shop) = LiveShop::build().await else { return };
     let command = on_a_small_disk(&shop, "");
-    shop.launch(command, &[]).await;
+    shop.start_as(command, &[]).await;
     is_open(&shop).await;
     let (pid, state) = (shop.pid(), state_of(&mut shop));
     shop.comes_in("ann").await;

@@ -178,8 +178,13 @@ impl LiveShop {
 
     /// Starts the daemon and waits until it is open for business: every device has been heard.
     pub async fn start(&mut self, more: &[&str]) {
+        self.start_as(Command::new(CARRYOUT), more).await;
+    }
+
+    /// The same of a command of one's own that ends in `carryout`.
+    pub async fn start_as(&mut self, command: Command, more: &[&str]) {
         let said = self.heard.lock().unwrap().len();
-        self.launch(Command::new(CARRYOUT), more).await;
+        self.launch(command, more).await;
         self.until("the daemon speaks on its status topic", async |shop| {
             let heard = shop.heard.lock().unwrap();
             let alive = |(topic, status): &&Message| topic == "status" && status["state"] != "offline";
