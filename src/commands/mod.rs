@@ -1,5 +1,6 @@
 //! The verbs of the command line; each wires rooms together.
 
+mod arguments;
 pub mod bench;
 pub mod check;
 pub mod credentials;

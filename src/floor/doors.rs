@@ -22,9 +22,7 @@ const RETURN_US: i64 = 3 * SECOND_US;
 /// A body is on a side of a line only when this far from it, metres: camera noise is 0.05-0.10 m.
 const CLEAR_M: f64 = 0.15;
 /// Pictures and beams reach us this late, us: an opening still counts.
-const LATE_US: i64 = 500 * MS_US;
-/// Who passed before a restart is found within this after it, us: born within a second, taken for a stray after three.
-const FOUND_US: i64 = 5 * SECOND_US;
+pub(super) const LATE_US: i64 = 500 * MS_US;
 /// A body that appears in the middle of the shop is a visit of its own after this long.
 const STRAY_US: i64 = 3 * SECOND_US;
 
@@ -98,35 +96,6 @@ impl Floor {
         let openings: Vec<_> = self.books.taps.values().filter_map(valid).collect();
         for (gate, visit, group_size) in openings {
             self.open_gate(&gate, visit, None, group_size);
-        }
-    }
-
-    /// After a restart: somebody had passed, and nobody is known to be on the visit they were let in for. Somebody is.
-    pub(super) fn expect_who_passed(&mut self, gate: &GateId, t: ShopTime) {
-        let passed = |tap: &super::books::TapRecord| {
-            let decided = tap.decided.filter(|d| d.open && tap.direction == Direction::In && tap.gate == *gate)?;
-            let visit =
-                self.books.visits.get(&tap.visit?).filter(|visit| visit.is_open() && visit.bodies.is_empty())?;
-            let valid = decided.at.0 - LATE_US..=decided.at.plus_ms(decided.valid_ms).0 + LATE_US;
-            valid.contains(&t.0).then_some(visit.id)
-        };
-        let visit = self.books.taps.values().find_map(passed);
-        let known = |id: &VisitId| self.expected.iter().any(|(visit, _)| visit == id);
-        self.expected.extend(visit.filter(|id| !known(id)).map(|id| (id, gate.clone())));
-    }
-
-    /// Whom the cameras then find in the shop, they are; whom they do not find is inside all the same.
-    fn find_who_passed(&mut self) {
-        self.expected
-            .retain(|(visit, _)| self.books.visits.get(visit).is_some_and(|v| v.is_open() && v.bodies.is_empty()));
-        if self.expected.is_empty() || self.now.since(self.started) <= FOUND_US {
-            return;
-        }
-        for (visit, gate) in std::mem::take(&mut self.expected) {
-            let Some(line) = self.shop.layout.gates.get(&gate).map(|gate| gate.line) else { continue };
-            let body = self.plan.imagine(self.now, line.from.toward(line.to, 0.5));
-            self.emit(Some(visit), Fact::Joined { body }, None);
-            self.doubt(visit, super::NOT_FOUND, None);
         }
     }
 
@@ -227,13 +196,11 @@ impl Floor {
         };
         *last = Some((self.now, t));
         let look = self.plan.look(&people, t, &self.shop.clone().layout);
-        if self.now.since(self.started) <= super::REBIND_US {
+        if self.now.since(self.started) <= super::dark::REBIND_US {
             for (body, rival) in &look.ambiguous {
                 let visits = [body, rival].map(|body| self.books.open_visit_of(*body).map(|visit| visit.id));
                 if body == rival || visits[0] != visits[1] {
-                    visits.into_iter().flatten().for_each(|visit| {
-                        self.doubt(visit, "after a restart they could be taken for somebody else", None)
-                    });
+                    visits.into_iter().flatten().for_each(|visit| self.doubt(visit, super::dark::MISTAKABLE, None));
                 }
             }
         }
@@ -348,8 +315,8 @@ impl Floor {
         self.stepping_out.remove(&body);
         if let Some(visit) = self.books.open_visit_of(body).map(|visit| visit.id) {
             // Somebody left; that it was them is a guess.
-            if self.unresolved.contains(&body) && self.is_unseen(body) {
-                self.doubt(visit, super::NOT_FOUND, None);
+            if self.dark.unresolved.contains(&body) && self.is_unseen(body) {
+                self.doubt(visit, super::dark::NOT_FOUND, None);
             }
             self.emit(Some(visit), Fact::Left { body }, None);
         }
@@ -451,10 +418,10 @@ impl Floor {
         let several = strays.len() > 1;
         for body in strays {
             self.counters.count("bodies.appeared_inside");
-            if let Some((visit, _)) = self.expected.pop() {
+            if let Some((visit, _)) = self.dark.expected.pop() {
                 self.emit(Some(visit), Fact::Joined { body }, None);
                 if several {
-                    self.doubt(visit, "after a restart they could be taken for somebody else", None);
+                    self.doubt(visit, super::dark::MISTAKABLE, None);
                 }
                 continue;
             }

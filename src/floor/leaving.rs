@@ -21,7 +21,7 @@ impl Floor {
             .books
             .open_visits()
             .flat_map(Visit::inside)
-            .filter(|body| self.dark_since.is_none() && self.is_lost(*body))
+            .filter(|body| self.dark.broker_gone.is_none() && self.is_lost(*body))
             .filter(|body| self.plan.body(*body).is_some_and(|b| self.shop.layout.is_doorway(b.last().floor)))
             .collect();
         lost.into_iter().for_each(|body| self.leave(body));
@@ -48,7 +48,7 @@ impl Floor {
                 .flat_map(|gate| &gate.openings)
                 .any(|opened| opened.visit == visit.id && self.now.since(opened.until) < SECOND_US);
             let opened_us = self.now.since(visit.opened);
-            let expected = self.expected.iter().any(|(id, _)| *id == visit.id);
+            let expected = self.dark.expected.iter().any(|(id, _)| *id == visit.id);
             let over = !waiting && !expected && opened_us > self.options.policy.valid_ms * MS_US + SECOND_US;
             return over.then_some(visit.opened);
         }

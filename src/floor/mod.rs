@@ -3,10 +3,11 @@
 //! No I/O, no clock, no randomness. What must survive is emitted as entries and known through [`Books`], which the same
 //! entries rebuild after a restart; what may be lost (bodies, drafts, open steps) is seen again or weighed again.
 //! `taps` decides who may come in, `doors` sees them in and out, `shelves` turns weights into claims, `leaving` closes
-//! visits and bills them.
+//! visits and bills them; `dark` is what is done about the time when nobody looked.
 
 mod books;
 mod clocks;
+mod dark;
 mod doors;
 mod invariants;
 mod leaving;
@@ -29,18 +30,15 @@ use crate::fusion::StepOptions;
 use crate::shop::Shop;
 use crate::tracking::Plan;
 use clocks::{DeviceClock, SenderTime};
+use dark::Dark;
 use doors::{Crossing, Followed, GateState, Passing};
 use shelves::ShelfDesk;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use taps::Asking;
 
 /// Whereabouts are journalled this often while somebody is inside.
 const WHEREABOUTS_US: i64 = SECOND_US;
-/// After a start, doubts about who is who are raised for this long.
-const REBIND_US: i64 = 5 * SECOND_US;
-/// Why a visit is doubted whose people are not seen after a start.
-const NOT_FOUND: &str = "after a restart they were not found again";
 /// A gate's clock is journalled anew when it is this far from where it was, us: less makes no tap older or younger.
 const CLOCK_NOTED_US: i64 = 500_000;
 /// A body in no visit is forgotten when unseen for this long.
@@ -70,10 +68,7 @@ pub struct Floor {
     followed: BTreeMap<BodyId, BTreeMap<CameraId, Followed>>,
     /// Bodies that crossed out and may come back, by when they crossed.
     stepping_out: BTreeMap<BodyId, ShopTime>,
-    /// Bodies from before the start that no camera has found again yet.
-    unresolved: BTreeSet<BodyId>,
-    /// Visits of whom the beam had counted somebody before the start, and nobody is on them; with their gates.
-    expected: Vec<(VisitId, GateId)>,
+    dark: Dark,
     desk: ShelfDesk,
     counters: Counters,
     started: ShopTime,
@@ -82,8 +77,6 @@ pub struct Floor {
     /// Nobody new comes in, and why.
     closed: Option<String>,
     broker_up: bool,
-    /// Since when the broker is gone.
-    dark_since: Option<ShopTime>,
     /// What is to be done about a broker that is away, where it is known.
     broker_why: Option<String>,
     durable_seq: u64,
@@ -135,13 +128,11 @@ impl Floor {
             passing: Vec::new(),
             followed: BTreeMap::new(),
             stepping_out: BTreeMap::new(),
-            unresolved: BTreeSet::new(),
-            expected: Vec::new(),
+            dark: Dark::default(),
             started: ShopTime(0),
             offline_since: None,
             closed: None,
             broker_up: true,
-            dark_since: None,
             broker_why: None,
             durable_seq: 0,
             state: (State::Up, ShopTime(0)),
@@ -243,81 +234,11 @@ impl Floor {
         self.ask_again();
     }
 
-    /// The broker came or went. While it is gone shelves are not weighed and nobody is seen but by cameras of our own: its
-    /// return after more than a blink is like a start, and what happened meanwhile is told by the shelves.
-    fn broker(&mut self, up: bool, why: Option<String>) {
-        (self.broker_up, self.broker_why) = (up, why);
-        if !up {
-            self.dark_since.get_or_insert(self.now);
-            return;
-        }
-        let Some(since) = self.dark_since.take() else { return };
-        let dark_us = self.now.since(since);
-        if dark_us <= shelves::BLINK_US {
-            return;
-        }
-        self.started = self.now;
-        self.emit(None, Fact::Blind { since }, None);
-        let unseen = |body: &BodyId| self.plan.body(*body).is_none_or(|body| body.last().t <= since);
-        let inside = self.books.open_visits().flat_map(Visit::inside).filter(unseen).collect();
-        self.look_for(inside, dark_us);
-    }
-
-    /// People who were inside when it grew dark, `dark_us` ago, are looked for where the journal last had them.
-    fn look_for(&mut self, inside: BTreeSet<BodyId>, dark_us: i64) {
-        for body in &inside {
-            let visit = self.books.open_visit_of(*body).expect("inside");
-            let (id, presence) = (visit.id, &visit.bodies[body]);
-            let (t, at) = presence.last_at.clone().unwrap_or_else(|| {
-                let floor = self.default_place();
-                (presence.joined, Position { body: *body, floor, tracks: Vec::new() })
-            });
-            self.plan.restore(at, t);
-            if dark_us > self.options.policy.restart_grace_s * SECOND_US {
-                self.doubt(id, &format!("the shop was blind for {} s", dark_us / SECOND_US), None);
-            }
-        }
-        self.unresolved = inside;
-    }
-
-    /// Some seconds after a start: whose visit is open and whom no camera has found again is somewhere, and what they do
-    /// there is not known to be theirs.
-    fn resolve_tick(&mut self) {
-        if self.unresolved.is_empty() {
-            return;
-        }
-        let unseen: Vec<BodyId> =
-            std::mem::take(&mut self.unresolved).into_iter().filter(|b| self.is_unseen(*b)).collect();
-        if self.now.since(self.started) <= REBIND_US {
-            self.unresolved = unseen.into_iter().collect();
-            return;
-        }
-        let visits: BTreeSet<VisitId> =
-            unseen.into_iter().filter_map(|body| self.books.open_visit_of(body)).map(|visit| visit.id).collect();
-        visits.into_iter().for_each(|visit| self.doubt(visit, NOT_FOUND, None));
-    }
-
-    /// Whether one of its people is inside and not found again since the start.
-    fn is_lost_visit(&self, visit: &Visit) -> bool {
-        visit.opened < self.started && visit.bodies.keys().any(|body| self.is_unseen(*body))
-    }
-
-    /// Known from before the start, and not seen since.
-    fn is_unseen(&self, body: BodyId) -> bool {
-        self.plan.body(body).is_none_or(|body| body.restored || body.imagined)
-    }
-
-    /// Where a body is taken to be when nothing says: in the first gate.
-    fn default_place(&self) -> crate::base::Point2 {
-        let gate = self.shop.layout.gates.values().next();
-        gate.map_or_else(Default::default, |gate| gate.line.from.toward(gate.line.to, 0.5))
-    }
-
     fn tick(&mut self) {
         self.last_tick = self.now;
         self.taps_tick();
         self.doors_tick();
-        self.resolve_tick();
+        self.find_who_was_inside();
         self.shelves_tick();
         self.leaving_tick();
         self.strangers_tick();

@@ -20,22 +20,16 @@ use std::collections::{BTreeMap, BTreeSet};
 /// and the head of somebody reaching to the lowest shelf is 1.6 m above it.
 const REACH_M: f64 = 2.5;
 /// A body out of view moves at most this fast, m/s, for at most [`UNSEEN_S`].
-const UNSEEN_M_S: f64 = 1.5;
+pub(super) const UNSEEN_M_S: f64 = 1.5;
 const UNSEEN_S: f64 = 10.0;
 /// Who stood within this of the plates when we went blind, or when we saw again, is the likely one, metres.
-const LIKELY_M: f64 = 1.5;
+pub(super) const LIKELY_M: f64 = 1.5;
 /// The hand is at the shelf from this long before the scale moves, us.
 const BEFORE_US: i64 = 400 * MS_US;
 /// A movement is over after this however long the plates ring, us.
 const MOVEMENT_US: i64 = 2_500 * MS_US;
 /// Longest wait for an earlier unsettled step of the same people, us.
 const ORDER_US: i64 = 3_500 * MS_US;
-/// Whereabouts are journalled once a second, and a little late, s.
-const JOURNALLED_S: f64 = 1.5;
-/// After a start people are found again within this, s: they walk meanwhile.
-const AFTER_START_S: f64 = 3.0;
-/// Blind for no longer than this, a change that just one person could have made needs no human, us.
-pub(super) const BLINK_US: i64 = 5 * SECOND_US;
 /// After a start, gap steps wait this long for bodies to be found again, us.
 const GAP_WAIT_US: i64 = 2 * SECOND_US;
 /// Calm shelves' levels are journalled this often, us.
@@ -366,65 +360,6 @@ impl Floor {
         self.plan.bodies().filter_map(reachable).collect()
     }
 
-    /// Who could have been at the plates while it was dark, and most likely was: if somebody stood there, those; otherwise
-    /// everybody who could have walked there between two places where they were seen.
-    fn could_have_reached(&self, places: &[Point3], step: &Step) -> Vec<(BodyId, f64)> {
-        let to_shelf = |p: Point2| places.iter().map(|c| c.floor().distance(p)).fold(f64::INFINITY, f64::min);
-        // Three seconds before the dark: a step that still rang then was not claimed, and its taker walked on.
-        let from = step.begin.max(self.books.dark_from.plus_ms(-3_000));
-        let mut reachable = Vec::new();
-        for visit in self.books.visits.values() {
-            for (body, presence) in &visit.bodies {
-                let came_later = presence.joined.since(step.end) > SECOND_US;
-                if came_later || presence.left.is_some_and(|left| left < step.begin) {
-                    continue;
-                }
-                // Distances to the plates, and for how long nobody knows where they were before that.
-                let mut seen: Vec<(f64, f64)> = Vec::new();
-                let mut last: Option<ShopTime> = None;
-                for spot in &presence.trail {
-                    let unseen_s = last.map_or(0.0, |last| spot.t.secs_since(last));
-                    // Somebody who stands still is journalled once: they set off a second before the next place.
-                    let unseen_s = if spot.after_dark { unseen_s } else { unseen_s.min(JOURNALLED_S) };
-                    if spot.t < from {
-                        seen.clear();
-                    }
-                    seen.push((to_shelf(spot.floor), unseen_s));
-                    last = Some(spot.t);
-                }
-                let found = self.plan.body(*body).filter(|b| !b.restored && !b.imagined);
-                if let Some(body) = found {
-                    let since = body.during(self.started, step.end.max(self.started));
-                    let nearest = since.map(|s| to_shelf(s.floor)).fold(to_shelf(body.last().floor), f64::min);
-                    let blind_s = self.started.secs_since(last.unwrap_or(from)) + AFTER_START_S;
-                    seen.push((nearest, blind_s));
-                }
-                let nearest = seen.iter().map(|(distance, _)| *distance).fold(f64::INFINITY, f64::min);
-                let within = |way: f64, unseen_s: f64| way <= 2.0 + UNSEEN_M_S * unseen_s.clamp(0.0, 60.0);
-                let between = seen.windows(2).any(|two| within(two[0].0 + two[1].0, two[1].1));
-                let found = found.is_some();
-                // Not seen since: they walk still. Never seen before: since they came in, or since it was dark.
-                let open_s = match (last, found) {
-                    (last, false) => step.end.secs_since(last.unwrap_or(from)),
-                    (None, true) => self.started.secs_since(from.max(presence.joined)).max(0.0) + AFTER_START_S,
-                    (Some(_), true) => 0.0,
-                };
-                let walked = between
-                    || match seen.last() {
-                        None => true,
-                        Some((distance, _)) => within(*distance, open_s) && open_s > 0.0,
-                    };
-                if walked || nearest <= LIKELY_M {
-                    reachable.push((*body, nearest));
-                }
-            }
-        }
-        if reachable.iter().any(|(_, nearest)| *nearest <= LIKELY_M) {
-            reachable.retain(|(_, nearest)| *nearest <= LIKELY_M);
-        }
-        reachable
-    }
-
     /// Sends what is ready to be weighed: settled, seen by every live camera, nothing earlier open for the same people.
     fn weigh_ready(&mut self) {
         if self.desk.asked.is_some() || self.desk.pending.is_empty() {
@@ -546,7 +481,7 @@ impl Floor {
             }
             self.note_levels(&pending.shelf);
             // One person who could have, after a short blink, is as good as seen; anything else a human looks at.
-            let long = self.started.since(self.books.dark_from) > BLINK_US;
+            let long = self.started.since(self.books.dark_from) > super::dark::BLINK_US;
             if blind && (suspects.len() > 1 || long) {
                 let why = format!("shelf {} changed while the shop was blind", pending.shelf);
                 let several = suspects.len() > 1;

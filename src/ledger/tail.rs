@@ -1,11 +1,10 @@
 //! A quick look at the end of a ledger: can it be read, and do its last entries hang together? The whole is `verify`'s.
 
-use super::chain::{self, Hash};
-use super::entries::visit_of;
+use super::chain::Hash;
 use super::error::{Doing, LedgerError};
 use super::reader::Reader;
 use super::schema;
-use crate::base::ShopTime;
+use super::verify::Line;
 use rusqlite::{Connection, OpenFlags};
 use std::path::{Path, PathBuf};
 
@@ -45,27 +44,24 @@ pub fn tail(path: &Path, entries: u64) -> Result<Tail, LedgerError> {
     let mut query = reader
         .db
         .prepare(
-            "SELECT seq, prev, kind, t_us, visit, body, commitment, hash FROM entries
+            "SELECT seq, prev, kind, t_us, visit, body, commitment, hash, NULL, NULL, NULL FROM entries
              WHERE seq > (SELECT coalesce(max(seq), 0) FROM entries) - ?1 ORDER BY seq",
         )
         .doing(deed)?;
     let mut rows = query.query([entries as i64]).doing(deed)?;
     let (mut before, mut looked_at): (Option<(u64, Hash)>, u64) = (None, 0);
     while let Some(row) = rows.next().doing(deed)? {
-        let seq: u64 = row.get(0).doing(deed)?;
-        let (prev, hash): (Hash, Hash) = (row.get(1).doing(deed)?, row.get(7).doing(deed)?);
-        let (kind, body): (String, String) = (row.get(2).doing(deed)?, row.get(5).doing(deed)?);
-        let visit: Option<String> = row.get(4).doing(deed)?;
-        let corrupt = |what: &str| LedgerError::Corrupt { seq, what: what.to_owned() };
-        let visit = visit.as_deref().map(visit_of).transpose().map_err(|what| corrupt(&what))?;
-        if before.is_some_and(|(last, head)| (last + 1, head) != (seq, prev)) {
-            return Err(corrupt("it does not hang from the one before"));
+        let line = Line::of(row).doing(deed)?;
+        let seq = line.seq;
+        let corrupt = |what: String| LedgerError::Corrupt { seq, what };
+        let visit = line.visit().map_err(corrupt)?;
+        if before.is_some_and(|(last, head)| (last + 1, head) != (seq, line.prev)) {
+            return Err(corrupt("it does not hang from the one before".into()));
         }
-        let commitment: Hash = row.get(6).doing(deed)?;
-        if chain::hash(&prev, seq, &kind, ShopTime(row.get(3).doing(deed)?), visit, &body, &commitment) != hash {
-            return Err(corrupt("it was changed after it was written"));
+        if !line.is_as_written(visit) {
+            return Err(corrupt("it was changed after it was written".into()));
         }
-        before = Some((seq, hash));
+        before = Some((seq, line.hash));
         looked_at += 1;
     }
     Ok(Tail { last_seq: before.map_or(0, |(seq, _)| seq), looked_at, waiting_upstream: reader.outbox()?.rows })

@@ -139,7 +139,7 @@ fn the_journal(db: &Connection, report: &mut Report) -> Result<Books, LedgerErro
                 continue;
             }
         };
-        if chain::hash(&line.prev, seq, &line.kind, line.t, visit, &line.body, &line.commitment) != line.hash {
+        if !line.is_as_written(visit) {
             report.find(format!("entry {seq} ({}) was changed after it was written: its hash is another", line.kind));
         }
         match line.personal_part() {
@@ -170,22 +170,23 @@ fn the_journal(db: &Connection, report: &mut Report) -> Result<Books, LedgerErro
 }
 
 /// One entry as it lies in the file.
-struct Line {
-    seq: u64,
-    prev: Hash,
+pub(super) struct Line {
+    pub seq: u64,
+    pub prev: Hash,
     kind: String,
     t: ShopTime,
     visit: Option<String>,
     body: String,
     commitment: Hash,
-    hash: Hash,
+    pub hash: Hash,
     salt: Option<Vec<u8>>,
     ciphertext: Option<Vec<u8>>,
     key: Option<Vec<u8>>,
 }
 
 impl Line {
-    fn of(row: &Row) -> rusqlite::Result<Line> {
+    /// What to select, in this order; personal parts may be null for who does not look at them.
+    pub fn of(row: &Row) -> rusqlite::Result<Line> {
         Ok(Line {
             seq: row.get(0)?,
             prev: row.get(1)?,
@@ -201,8 +202,17 @@ impl Line {
         })
     }
 
+    pub fn visit(&self) -> Result<Option<VisitId>, String> {
+        self.visit.as_deref().map(entries::visit_of).transpose()
+    }
+
+    /// Whether it is what was written: its hash is over all of it.
+    pub fn is_as_written(&self, visit: Option<VisitId>) -> bool {
+        chain::hash(&self.prev, self.seq, &self.kind, self.t, visit, &self.body, &self.commitment) == self.hash
+    }
+
     fn read(&self) -> Result<(Option<VisitId>, Fact), String> {
-        let visit = self.visit.as_deref().map(entries::visit_of).transpose()?;
+        let visit = self.visit()?;
         let fact = serde_json::from_str(&self.body).map_err(|e| format!("its body does not read: {e}"))?;
         Ok((visit, fact))
     }

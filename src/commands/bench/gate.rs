@@ -15,7 +15,6 @@ use crate::base::{GateId, ShopTime, TapId};
 use crate::commands::demo::stage::Stage;
 use crate::commands::demo::{DemoArgs, wait_for_daemon};
 use crate::events::{Credential, Direction, Observation, Reason, Tap};
-use crate::shop::{CameraKind, Shop};
 use crate::sim::chance::Chance;
 use crate::sim::live::{Broker, Heard, Live};
 use crate::sim::playback::STEP_US;
@@ -66,9 +65,7 @@ async fn measure_on_stage(taps: u32) -> Result<[Vec<f64>; 3], String> {
     let args = DemoArgs { for_: None, seed: SEED, shoppers: None, port: None, keep: None };
     let mut stage = Stage::set(&args)?;
     // Pictures are other figures' business: only cameras that send people.
-    let mut shop = Shop::clone(&stage.shop);
-    shop.layout.cameras.retain(|_, camera| camera.kind == CameraKind::People);
-    stage.shop = Arc::new(shop);
+    stage.close_eyes();
     let measured = every_round(&mut stage, taps).await;
     let stopped = stage.strike().await;
     let measured = measured?;

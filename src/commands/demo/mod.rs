@@ -17,6 +17,7 @@ pub use cast::{Cast, NOBODY_AFTER_US};
 
 use crate::base::ShopTime;
 use crate::base::time::Clock;
+use crate::commands::arguments::duration;
 use crate::sim::live::{Broker, Heard, Live};
 use crate::sim::playback::STEP_US;
 use crate::sim::{Gates, Playback, Setting, World};
@@ -49,19 +50,6 @@ pub struct DemoArgs {
     /// Keep config, ledger, logs and a recording for `carryout replay` in this new directory
     #[arg(long, value_name = "DIR")]
     pub keep: Option<PathBuf>,
-}
-
-/// `60s`, `2m`, `1h` or plain seconds.
-pub(crate) fn duration(text: &str) -> Result<Duration, String> {
-    let (number, unit) = text.split_at(text.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(text.len()));
-    let seconds = match unit {
-        "" | "s" => 1.0,
-        "m" | "min" => 60.0,
-        "h" => 3600.0,
-        _ => return Err(format!("\"{text}\" is not a time; write 60s, 2m or 1h")),
-    };
-    let number: f64 = number.parse().map_err(|_| format!("\"{text}\" is not a time; write 60s, 2m or 1h"))?;
-    Duration::try_from_secs_f64(number * seconds).map_err(|_| format!("\"{text}\" is not a time to wait"))
 }
 
 /// Runs the demonstration. `Ok` holds the last sentence; `Err` says what went wrong, for a failing exit.
@@ -156,21 +144,6 @@ impl Signals {
         tokio::select! {
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::duration;
-    use std::time::Duration;
-
-    #[test]
-    fn times_are_read_as_people_write_them() {
-        for (text, seconds) in
-            [("60s", Some(60)), ("2m", Some(120)), ("90", Some(90)), ("1h", Some(3600)), ("x", None), ("-3s", None)]
-        {
-            assert_eq!(duration(text).ok(), seconds.map(Duration::from_secs), "{text}");
         }
     }
 }

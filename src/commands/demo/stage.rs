@@ -96,10 +96,13 @@ impl Stage {
 
     #[cfg(not(feature = "cameras"))]
     pub fn watch_with(&mut self, _whereabouts: Whereabouts) -> Result<(), String> {
-        let mut shop = Shop::clone(&self.shop);
-        shop.layout.cameras.retain(|_, camera| camera.kind == CameraKind::People);
-        self.shop = Arc::new(shop);
+        self.close_eyes();
         Ok(())
+    }
+
+    /// Takes away the cameras that send pictures.
+    pub fn close_eyes(&mut self) {
+        self.shop = Arc::new(without_pictures(Shop::clone(&self.shop)));
     }
 
     /// Writes shop files, secrets and config, and starts `carryout run` on them.
@@ -175,6 +178,12 @@ pub fn demo_shop() -> Result<Shop, String> {
     let (shop, _) = Shop::parse(shop, planogram, catalogue)
         .map_err(|problems| format!("the demo's own shop files are broken: {problems:?}"))?;
     Ok(shop)
+}
+
+/// The same shop with those cameras only that send people: where pictures are somebody else's business.
+pub fn without_pictures(mut shop: Shop) -> Shop {
+    shop.layout.cameras.retain(|_, camera| camera.kind == CameraKind::People);
+    shop
 }
 
 /// A directory nobody else can read; removed at the end unless it is to be kept.

@@ -14,8 +14,8 @@ mod state;
 mod upstream;
 
 use crate::base::SecretError;
+use crate::commands::arguments::duration;
 use crate::commands::check::{CheckArgs, look};
-use crate::commands::demo::duration;
 use crate::config::{CONFIG_FILE, Config};
 use finding::Findings;
 use std::path::PathBuf;

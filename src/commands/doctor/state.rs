@@ -145,9 +145,9 @@ fn file_system(findings: &mut Findings, dir: &Path) {
         (libc::statfs(path.as_ptr(), &mut found) == 0).then_some(found)
     };
     let Some(found) = found else { return findings.skipped("file system", io::Error::last_os_error()) };
-    // Width and sign of these fields differ from machine to machine.
+    // Width and sign of this field differ from machine to machine.
     #[allow(clippy::unnecessary_cast)]
-    let (kind, free) = (found.f_type as i64 & 0xffff_ffff, found.f_bavail as u64 * found.f_bsize as u64);
+    let kind = found.f_type as i64 & 0xffff_ffff;
     match DOUBTFUL.iter().find(|(number, ..)| *number == kind) {
         Some((_, name, why)) => findings.warning(
             "file system",
@@ -155,6 +155,10 @@ fn file_system(findings: &mut Findings, dir: &Path) {
         ),
         None => findings.ok("file system", "a local one"),
     }
+    let free = match Disk::of(dir, BALLAST_BYTES).free_bytes() {
+        Ok(free) => free,
+        Err(error) => return findings.skipped("free space", error),
+    };
     let gigabytes = free as f64 / 1e9;
     match free {
         ENOUGH_BYTES.. => findings.ok("free space", format_args!("{gigabytes:.0} GB; a busy shop needs 4 GB a year")),

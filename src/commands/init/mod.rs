@@ -14,8 +14,8 @@ mod listening;
 mod tls;
 
 use crate::base::{GateId, PlateNo, ShopId};
+use crate::commands::arguments::duration;
 use crate::commands::check::{CheckArgs, check};
-use crate::commands::demo::duration;
 use crate::config::CONFIG_FILE;
 use crate::sensors::onvif::probe::EVERYBODY;
 use crate::shop::first_plan::{self, Room, Things};

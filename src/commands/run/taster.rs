@@ -6,7 +6,7 @@
 //! died of. What two starts in a row died of is put into `quarantine/` and taken in no more: a tap or an answer by itself,
 //! a device with everything it says. Everybody else goes on.
 //!
-//! Two writes of 128 bytes an observation, a microsecond; they need not reach the disk, only outlive the process.
+//! Two small writes an observation, into the system's memory: they need not reach the disk, only outlive the process.
 
 use crate::events::{Observation, Stamped};
 use crate::floor::{Snapshot, State};

@@ -74,6 +74,14 @@ impl Connection {
         }
     }
 
+    /// The same after a pause: what a lost connection asked for.
+    pub async fn next_after(&mut self, pause: Duration) -> News {
+        if !pause.is_zero() {
+            tokio::time::sleep(pause).await;
+        }
+        self.next().await
+    }
+
     /// Not to be cancelled, except for good.
     pub async fn next(&mut self) -> News {
         if self.connecting

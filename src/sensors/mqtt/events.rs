@@ -47,12 +47,7 @@ impl Events {
                 let (speaker, window) = (connection.speaker.clone(), if up { connection.window } else { 0 });
                 send_waiting(outbox, &speaker, context, window, unconfirmed);
                 // Kept over the turns of the inner loop, so that it is not cancelled by something to publish.
-                let mut next = pin!(async {
-                    if !pause.is_zero() {
-                        tokio::time::sleep(pause).await;
-                    }
-                    connection.next().await
-                });
+                let mut next = pin!(connection.next_after(pause));
                 loop {
                     tokio::select! {
                         news = &mut next => break Some(news),

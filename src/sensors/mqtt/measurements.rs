@@ -27,12 +27,7 @@ pub async fn run(context: Arc<Context>, door: Arc<Door>, mut shutdown: watch::Re
     loop {
         let news = {
             // Kept over the turns of the inner loop, so that it is not cancelled by a batch that is due.
-            let mut next = pin!(async {
-                if !pause.is_zero() {
-                    tokio::time::sleep(pause).await;
-                }
-                connection.next().await
-            });
+            let mut next = pin!(connection.next_after(pause));
             loop {
                 tokio::select! {
                     news = &mut next => break Some(news),

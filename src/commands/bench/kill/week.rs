@@ -7,12 +7,13 @@
 use crate::base::time::{Clock, SECOND_US};
 use crate::base::{Cents, Counters, ShopTime, limits};
 use crate::carts::PolicyOptions;
+use crate::commands::demo::stage::{demo_shop, without_pictures};
 use crate::events::{Answer, Authorised, Effect, Effects, Observation, Stamped};
 use crate::floor::{Floor, FloorOptions};
 use crate::fusion::NearestAttributor;
 use crate::ledger::{self, Batch, Disk, Ledger, LedgerError, Reader, spawn_writer, verify};
 use crate::sensors::Incoming;
-use crate::shop::{CameraKind, Shop};
+use crate::shop::Shop;
 use crate::sim::record::Arrivals;
 use crate::sim::shoppers::{Crowd, Mix, Style};
 use crate::sim::truth::TruthLine;
@@ -56,7 +57,7 @@ pub async fn offline(visits_a_day: usize, seed: u64) -> Result<Week, String> {
 
 async fn lived(dir: &Path, visits_a_day: usize, seed: u64) -> Result<Week, String> {
     let file = ledger::file_in(dir);
-    let shop = shop()?;
+    let shop = Arc::new(without_pictures(demo_shop()?));
     let monday_us = Clock::anchored_after(ShopTime(0)).now().0 - DAYS * DAY_US;
     let mut goods_left = BTreeSet::new();
     {
@@ -94,13 +95,6 @@ async fn lived(dir: &Path, visits_a_day: usize, seed: u64) -> Result<Week, Strin
     let paid: BTreeSet<&str> = records.charges.iter().filter_map(|charge| charge.token.as_deref()).collect();
     week.unpaid = goods_left.into_iter().filter(|token| !paid.contains(token.as_str())).collect();
     Ok(week)
-}
-
-/// The demonstration's shop, with cameras that send people.
-fn shop() -> Result<Arc<Shop>, String> {
-    let mut shop = crate::commands::demo::stage::demo_shop()?;
-    shop.layout.cameras.retain(|_, camera| camera.kind == CameraKind::People);
-    Ok(Arc::new(shop))
 }
 
 fn options() -> FloorOptions {

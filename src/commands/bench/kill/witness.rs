@@ -118,6 +118,10 @@ impl Witness {
         }
     }
 
+    pub fn was_promised_anything(&self) -> bool {
+        !self.opened.is_empty() || !self.receipts.is_empty()
+    }
+
     /// Whether everybody whose gate opened has been seen to leave.
     pub fn all_left(&self) -> bool {
         self.opened.values().all(|token| self.shoppers.get(token).is_none_or(|shopper| shopper.took.is_some()))
