@@ -1,6 +1,7 @@
 //! One row's way upstream and what came of it. No database, no floor: the worker sees to those.
 
-use super::client::{Client, Failed};
+use super::client::{Client, Failed, reason};
+use crate::base::card::holds_card_number;
 use crate::base::{ChargeId, RefundId};
 use crate::ledger::RowState;
 use crate::shop::problems::shown;
@@ -70,7 +71,7 @@ pub(super) async fn carry(client: &Client, call: &Call) -> Verdict {
     match call {
         Call::Charge { id, body, ask_as } => charge(client, &id.to_string(), body, *ask_as).await,
         Call::Refund { id, body } => match client.send_refund(&id.to_string(), body).await {
-            Ok(_) => Verdict::Done,
+            Ok(answer) => given_back(&answer, body),
             // A refund knows no decline: whatever says no says no.
             Err(Failed::Declined(why)) => Verdict::Refused { status: 402, why },
             Err(failed) => failed.into(),
@@ -90,7 +91,8 @@ pub(super) async fn carry(client: &Client, call: &Call) -> Verdict {
 async fn charge(client: &Client, id: &str, body: &Value, ask_as: Option<RowState>) -> Verdict {
     if let Some(state) = ask_as {
         match client.find_charge(id).await {
-            Err(Failed::NotSent(why)) => return Verdict::NotSent(why),
+            // Nobody pays for a question: this no is not to the charge, and no reason to write it off.
+            Err(Failed::Declined(why)) => return Verdict::Refused { status: 402, why },
             Err(failed) => return failed.into(),
             Ok(Some(known)) => match standing(&known, body) {
                 // We know of that decline and it is time to try again; in any other state it is the answer we missed.
@@ -108,18 +110,48 @@ async fn charge(client: &Client, id: &str, body: &Value, ask_as: Option<RowState
 
 /// What `{state}` says of our charge.
 fn standing(answer: &Value, body: &Value) -> Verdict {
-    // Optional on the wire; where upstream says what it took, it must be what we asked.
-    if answer.get("total").is_some_and(|total| *total != body["total"]) {
-        return Verdict::Refused {
-            status: 409,
-            why: format!("upstream has this charge with a total of {}, we have {}", answer["total"], body["total"]),
-        };
+    if let Some(verdict) = of_another(answer, body, &["charge_id", "total"]) {
+        return verdict;
     }
     match answer["state"].as_str() {
         Some("captured") => Verdict::Captured,
-        Some("declined") => Verdict::Declined(answer["reason"].as_str().unwrap_or("no reason given").to_owned()),
-        Some(other) => Verdict::Unknown(format!("upstream says {}", shown(other))),
-        None => Verdict::Unknown("upstream accepted it without saying how it stands".into()),
+        Some("declined") => Verdict::Declined(reason(answer)),
+        _ => Verdict::Unknown(unheard_of(answer)),
+    }
+}
+
+/// What `{state}` says of our refund. An answer that does not say is asked for again, under the same id.
+fn given_back(answer: &Value, body: &Value) -> Verdict {
+    if let Some(verdict) = of_another(answer, body, &["refund_id", "charge_id", "amount"]) {
+        return verdict;
+    }
+    match answer["state"].as_str() {
+        Some("done") => Verdict::Done,
+        Some("refused") => Verdict::Refused { status: 402, why: reason(answer) },
+        _ => Verdict::Unknown(unheard_of(answer)),
+    }
+}
+
+/// Optional on the wire; where upstream says what it took, it must be what we asked.
+fn of_another(answer: &Value, body: &Value, keys: &[&str]) -> Option<Verdict> {
+    let key = keys.iter().find(|key| answer.get(key).is_some_and(|theirs| *theirs != body[key]))?;
+    let why = format!("upstream answers with a {key} of {}, we have {}", quoted(&answer[key]), quoted(&body[key]));
+    Some(Verdict::Refused { status: 409, why })
+}
+
+fn unheard_of(answer: &Value) -> String {
+    match &answer["state"] {
+        Value::Null => "upstream accepted it without saying how it stands (a `state`, as in wire.md)".into(),
+        state => format!("upstream says {}", quoted(state)),
+    }
+}
+
+/// A value of upstream's, short and fit for a page.
+fn quoted(value: &Value) -> String {
+    match value {
+        _ if holds_card_number(value) => "what looks like a card number".into(),
+        Value::String(text) => shown(text),
+        other => shown(&other.to_string()),
     }
 }
 
@@ -130,7 +162,7 @@ mod tests {
 
     #[test]
     fn what_an_answer_says_of_a_charge() {
-        let body = json!({"total": 250});
+        let body = json!({"charge_id": "c1", "total": 250});
         for (story, answer, verdict) in [
             ("captured", json!({"state": "captured"}), Verdict::Captured),
             ("captured, with the sum", json!({"state": "captured", "total": 250}), Verdict::Captured),
@@ -139,9 +171,18 @@ mod tests {
             (
                 "another sum under our id",
                 json!({"state": "captured", "total": 9}),
-                Verdict::Refused { status: 409, why: "upstream has this charge with a total of 9, we have 250".into() },
+                Verdict::Refused { status: 409, why: "upstream answers with a total of 9, we have 250".into() },
             ),
-            ("nonsense", json!([]), Verdict::Unknown("upstream accepted it without saying how it stands".into())),
+            (
+                "another charge",
+                json!({"state": "captured", "charge_id": "c2"}),
+                Verdict::Refused { status: 409, why: "upstream answers with a charge_id of c2, we have c1".into() },
+            ),
+            (
+                "the card for a reason",
+                json!({"state": "declined", "reason": "no 4111 1111 1111 1111"}),
+                Verdict::Declined("a reason that looks like a card number".into()),
+            ),
         ] {
             assert_eq!(standing(&answer, &body), verdict, "{story}");
         }

@@ -23,6 +23,9 @@ const AUTHORISATIONS: usize = 64;
 /// Characters of an authorisation's id, as of a token. More: not meant as one.
 const AUTHORIZATION_ID_CHARS: usize = 256;
 
+/// Characters of a reason that are kept: it goes into the ledger for good.
+const REASON_CHARS: usize = 200;
+
 /// Bytes of an answer that are read; more is cut off and does not parse.
 const ANSWER_BYTES: usize = 4 * 1024 * 1024;
 
@@ -47,7 +50,7 @@ pub(super) enum Failed {
     NoAnswer(String),
     /// 402 with its reason.
     Declined(String),
-    /// 5xx: it may have had its effect.
+    /// 5xx, a redirect, "later": it may have had its effect.
     Ill(String),
     /// Another 4xx: refused without effect.
     Refused { status: u16, why: String },
@@ -73,7 +76,8 @@ impl Client {
             .connect_timeout(Duration::from_millis(options.timeout_ms.min(3_000)))
             .tcp_nodelay(true);
         if base.scheme() == "http" {
-            http = http.no_proxy();
+            // This machine itself: no way round, and no need to read the system's 150 certificates.
+            http = http.no_proxy().tls_certs_only([]);
         }
         Ok(Some(Client {
             http: http.build().map_err(SyncError::Setup)?,
@@ -192,17 +196,15 @@ impl Client {
             bytes.extend_from_slice(&chunk);
         }
         let body: Value = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
-        let reason = || match body["reason"].as_str() {
-            None => "no reason given".to_owned(),
-            Some(text) if looks_like_card_number(text) => "a reason that looks like a card number".to_owned(),
-            Some(text) => text.chars().take(200).collect(),
-        };
         match status.as_u16() {
             200..=299 => Ok(body),
-            402 => Err(Failed::Declined(reason())),
+            300..=399 => Err(Failed::Ill(format!(
+                "upstream answered {status}, and no charge follows a redirect: set upstream.url to where it leads"
+            ))),
+            402 => Err(Failed::Declined(reason(&body))),
             // Neither says anything about the thing itself; both pass.
             408 | 425 | 429 => Err(Failed::Ill(format!("upstream answered {status}"))),
-            status @ 400..=499 => Err(Failed::Refused { status, why: reason() }),
+            status @ 400..=499 => Err(Failed::Refused { status, why: reason(&body) }),
             _ => Err(Failed::Ill(format!("upstream answered {status}"))),
         }
     }
@@ -226,6 +228,15 @@ impl<'a> Request<'a> {
 
     fn post(path: &'a [&'a str], body: &'a Value) -> Request<'a> {
         Request { body: Some(body), ..Request::bare(path) }
+    }
+}
+
+/// Why not, in upstream's words as far as they are fit for books and page.
+pub(super) fn reason(answer: &Value) -> String {
+    match answer["reason"].as_str() {
+        None => "no reason given".to_owned(),
+        Some(text) if looks_like_card_number(text) => "a reason that looks like a card number".to_owned(),
+        Some(text) => text.chars().take(REASON_CHARS).collect(),
     }
 }
 

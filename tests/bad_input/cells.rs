@@ -1,5 +1,6 @@
 //! The table: what every cell hands in, written as a change of the kind's good payload, and what must come of it.
 
+mod answers;
 mod devices;
 mod files;
 mod requests;
@@ -144,7 +145,8 @@ const NO_BROKER: &str = "only a broker keeps messages";
 
 /// Every row, in the order of the kinds.
 pub fn rows() -> Vec<Row> {
-    let mut rows: Vec<Row> = [devices::rows(), requests::rows(), files::rows()].into_iter().flatten().collect();
+    let mut rows: Vec<Row> =
+        [devices::rows(), requests::rows(), files::rows(), answers::rows()].into_iter().flatten().collect();
     rows.sort_by_key(|row| row.kind as u8);
     rows
 }

@@ -4,6 +4,7 @@
 //! daemon's web side with a fake floor, files to the readers of files, upstream's answers from a socket of ours to the real
 //! client. Everything runs on one thread, so that the log of a call is what was logged meanwhile.
 
+use crate::answers::{self, Call, Effect, Way};
 use crate::cells::Payload;
 use crate::cells::files_of_a_shop;
 use crate::daemon::{CHECKED_VISIT, CLOSED_VISIT, Daemon, TOKEN, VISIT, client, visit};
@@ -16,6 +17,7 @@ use carryout::perception::manifest::Manifest;
 use carryout::sensors::scales::Scales;
 use carryout::sensors::topic::{self, Topic};
 use carryout::shop::{Problem, Shop};
+use carryout::sim::upstream::{Upstream, UpstreamOptions};
 use carryout::sim::{Script, World};
 use carryout::sync::{Client, SyncOptions};
 use std::io::Write;
@@ -46,6 +48,7 @@ pub struct Doors {
     scales: Config,
     dir: tempfile::TempDir,
     log: Log,
+    upstream: Upstream,
     _logging: tracing::subscriber::DefaultGuard,
 }
 
@@ -82,6 +85,7 @@ impl Doors {
             scales: Config::parse("carryout.toml", SCALES).expect("scales"),
             dir: tempfile::tempdir().expect("a directory"),
             log,
+            upstream: Upstream::start(UpstreamOptions::default()).expect("an upstream"),
             _logging: tracing::subscriber::set_default(logging),
         }
     }
@@ -90,7 +94,11 @@ impl Doors {
         self.log.take();
         let (name, detail) = match kind {
             Kind::TapHttp | Kind::Payer | Kind::Contest | Kind::Review | Kind::Refund => request(kind, payload).await,
-            Kind::Upstream => upstream(bytes(kind, payload, ARRIVAL)).await,
+            Kind::HoldAnswer => hold_answer(bytes(kind, payload, ARRIVAL)).await,
+            Kind::ChargeAnswer => self.answer(Call::Charge, payload).await,
+            Kind::LookUpAnswer => self.answer(Call::LookUp, payload).await,
+            Kind::RefundAnswer => self.answer(Call::Refund, payload).await,
+            Kind::EventsAnswer => self.answer(Call::Events, payload).await,
             Kind::PlainScale => self.scale(payload),
             kind if kind.is_file() => self.file(kind, payload),
             kind => self.message(kind, payload),
@@ -98,6 +106,18 @@ impl Doors {
         let log = self.log.take();
         // Who only counts and logs says it in the log.
         Came { name, detail: detail.unwrap_or_else(|| log.clone()), log }
+    }
+
+    /// 201 and these bytes, after upstream did what it was asked. What comes of it in the end is looked at too.
+    async fn answer(&self, call: Call, payload: &Payload) -> (String, Option<String>) {
+        let who = answers::customer();
+        let ids = answers::Ids::of(&who);
+        let mut payload = payload.clone();
+        payload.text = payload.text.replace("@charge", &ids.charge).replace("@refund", &ids.refund);
+        let body = bytes(Kind::ChargeAnswer, &payload, ARRIVAL);
+        let way = Way::says("201 Created", &body);
+        let (name, detail) = answers::try_out(&self.upstream, &who, call, way, Effect::Had).await;
+        (name, Some(detail))
     }
 
     fn message(&self, kind: Kind, payload: &Payload) -> (String, Option<String>) {
@@ -244,7 +264,7 @@ async fn request(kind: Kind, payload: &Payload) -> (String, Option<String>) {
 }
 
 /// 201 and these bytes are what upstream answers.
-async fn upstream(answer: Vec<u8>) -> (String, Option<String>) {
+async fn hold_answer(answer: Vec<u8>) -> (String, Option<String>) {
     let name = match asked_for_a_hold("201 Created", answer).await {
         Answer::Held { .. } => "ok",
         Answer::Declined { .. } => "declined",

@@ -31,12 +31,17 @@ pub enum Kind {
     Script,
     Manifest,
     /// What upstream answers to an authorisation, through the real client.
-    Upstream,
+    HoldAnswer,
+    /// What it answers to the rest, through the real client, sync and ledger.
+    ChargeAnswer,
+    LookUpAnswer,
+    RefundAnswer,
+    EventsAnswer,
 }
 
 use Kind::*;
 
-pub const KINDS: [Kind; 21] = [
+pub const KINDS: [Kind; 25] = [
     WeightsJson,
     WeightsCbor,
     ShelfStatus,
@@ -57,7 +62,11 @@ pub const KINDS: [Kind; 21] = [
     Catalogue,
     Script,
     Manifest,
-    Upstream,
+    HoldAnswer,
+    ChargeAnswer,
+    LookUpAnswer,
+    RefundAnswer,
+    EventsAnswer,
 ];
 
 impl Kind {

@@ -5,6 +5,7 @@
 //! stood in the payload or a card number, neither in its detail nor in the log. `kinds` are the rows and columns, `cells`
 //! the table, `doors` the ways in. `cargo test --test bad_input -- --nocapture` prints it all.
 
+mod answers;
 mod cells;
 #[path = "../web/daemon.rs"]
 #[allow(dead_code)]
@@ -13,6 +14,13 @@ mod doors;
 mod kinds;
 #[path = "../common/small_shop.rs"]
 mod small_shop;
+mod statuses;
+#[path = "../ledger/support.rs"]
+#[allow(dead_code)]
+mod support;
+#[path = "../ledger/synced.rs"]
+#[allow(dead_code)]
+mod synced;
 
 use carryout::events::Answer;
 use cells::Cell;

@@ -4,4 +4,6 @@ mod book;
 mod crash;
 mod support;
 mod sync;
+#[allow(dead_code)] // tests/bad_input uses it too
+mod synced;
 mod upstream;

@@ -1,194 +1,16 @@
 //! Whatever upstream does, and whenever we die, everybody is charged exactly once.
 
 use crate::support::*;
+use crate::synced::*;
 use carryout::base::time::Clock;
 use carryout::base::*;
 use carryout::carts::*;
 use carryout::events::*;
-use carryout::ledger::{Batch, Ledger, LedgerError, Reader, spawn_writer, verify};
-use carryout::sensors::Incoming;
+use carryout::ledger::{LedgerError, Reader, verify};
 use carryout::sim::upstream::{Faults, Upstream, UpstreamOptions};
-use carryout::sync::{Client, SyncError, SyncOptions, SyncStatus, SyncTask};
+use carryout::sync::{Client, SyncOptions, SyncStatus};
 use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
-use std::thread::JoinHandle;
-use std::time::Duration;
-use tokio::sync::{Notify, mpsc, watch};
-
-/// Long enough for a busy machine; nothing waits this long when it is well.
-const PATIENCE: Duration = Duration::from_secs(30);
-
-/// Timeouts and pauses of a shop in a hurry.
-fn hurried(upstream: &Upstream) -> SyncOptions {
-    SyncOptions {
-        url: Some(upstream.url()),
-        timeout_ms: 300,
-        authorise_timeout_ms: 2_000,
-        backoff_first_ms: 2,
-        backoff_max_ms: 20,
-        decline_retries_s: vec![0, 0],
-        ..SyncOptions::default()
-    }
-}
-
-/// Ledger, writer, sync, and a floor that does nothing but enter upstream's answers.
-struct Shop {
-    writer: mpsc::Sender<Batch>,
-    writing: JoinHandle<Result<(), LedgerError>>,
-    floor: tokio::task::JoinHandle<Vec<Observation>>,
-    syncing: tokio::task::JoinHandle<Result<(), SyncError>>,
-    status: watch::Receiver<SyncStatus>,
-    shutdown: watch::Sender<bool>,
-    clock: Clock,
-    /// Answers that are durable.
-    entered: watch::Receiver<usize>,
-    file: std::path::PathBuf,
-}
-
-#[derive(Clone, Copy, PartialEq)]
-enum Floor {
-    Enters,
-    /// Dies with every answer it gets.
-    Deaf,
-}
-
-impl Shop {
-    fn open(state: &State, options: &SyncOptions) -> Shop {
-        Shop::start(state, state.open(), options, Floor::Enters)
-    }
-
-    fn start(state: &State, ledger: Ledger, options: &SyncOptions, kind: Floor) -> Shop {
-        let clock = Clock::anchored_after(ledger.last_time().unwrap_or_default());
-        let (writer, batches) = mpsc::channel(limits::LEDGER_QUEUE);
-        let (answers, mut heard) = mpsc::channel::<Incoming>(limits::FLOOR_QUEUE);
-        let wake = Arc::new(Notify::new());
-        let nothing = |_: Effect| {};
-        let writing = spawn_writer(ledger, batches, nothing, Arc::new(AtomicU64::new(0)), wake.clone(), nowhere());
-        let to_ledger = writer.clone();
-        let enters = watch::Sender::new(0);
-        let entered = enters.subscribe();
-        let floor = tokio::spawn(async move {
-            let mut said = Vec::new();
-            let mut states = BTreeMap::new();
-            while let Some(Incoming { stamped: Stamped { arrival: t, observation }, .. }) = heard.recv().await {
-                let fact = match observation.clone() {
-                    // What it knows already makes no entry.
-                    Observation::Charged(ChargeAnswer { charge, state, .. })
-                        if states.insert(charge, state) == Some(state) =>
-                    {
-                        continue;
-                    }
-                    Observation::Charged(ChargeAnswer { charge, state, reason }) => {
-                        Fact::ChargeAnswered { charge_id: charge, state, reason }
-                    }
-                    Observation::Refunded { refund, done } => Fact::RefundAnswered { refund_id: refund, done },
-                    other => panic!("sync does not say {other:?}"),
-                };
-                said.push(observation);
-                if kind == Floor::Enters {
-                    let entry = Entry { t, visit: None, fact, subject: None };
-                    let counted = enters.clone();
-                    let acks = vec![Ack::new(move || counted.send_modify(|n| *n += 1))];
-                    if to_ledger.send(Batch { entries: vec![entry], acks, ..Batch::default() }).await.is_err() {
-                        break;
-                    }
-                }
-            }
-            said
-        });
-        let (status_sender, status) = watch::channel(SyncStatus { queue_rows: u64::MAX, ..SyncStatus::default() });
-        let (shutdown, shut_down) = watch::channel(false);
-        let sync = SyncTask {
-            client: Client::new(options, shop(), "EUR").unwrap(),
-            options: options.clone(),
-            ledger: state.file(),
-            writer: writer.clone(),
-            floor: answers,
-            wake,
-            clock,
-            counters: Counters::default(),
-            status: status_sender,
-            shutdown: shut_down,
-        };
-        Shop {
-            writer,
-            writing,
-            floor,
-            syncing: tokio::spawn(sync.run()),
-            status,
-            shutdown,
-            clock,
-            entered,
-            file: state.file(),
-        }
-    }
-
-    /// Entries and rows, as old as now.
-    async fn enter(&self, (entries, outbox): (Vec<Entry>, Vec<Outgoing>)) {
-        let now = self.clock.now();
-        let entries = entries.into_iter().map(|entry| Entry { t: now, ..entry }).collect();
-        let outbox = outbox
-            .into_iter()
-            .map(|outgoing| match outgoing {
-                Outgoing::Event(event) => Outgoing::Event(CartEvent { t: now, ..event }),
-                other => other,
-            })
-            .collect();
-        let (written, durable) = tokio::sync::oneshot::channel();
-        let ack = Ack::new(move || written.send(()).unwrap());
-        self.writer.send(Batch { entries, outbox, acks: vec![ack], ..Batch::default() }).await.unwrap();
-        durable.await.expect("the ledger takes it");
-    }
-
-    /// `who` comes in and leaves with receipt `number`.
-    async fn sells(&self, who: &str, number: u64) {
-        self.enter((without_hold(taps_in(0, who)), vec![])).await;
-        let (mut entries, outbox) = leaves(0, who, number, 250);
-        for entry in &mut entries {
-            if let Fact::ChargeQueued { charge } = &mut entry.fact {
-                charge.authorization_id = None;
-            }
-        }
-        self.enter((entries, outbox)).await;
-    }
-
-    async fn status_is(&mut self, story: &str, wanted: impl Fn(&SyncStatus) -> bool) -> SyncStatus {
-        let came = tokio::time::timeout(PATIENCE, self.status.wait_for(|status| wanted(status))).await;
-        if let Ok(status) = came {
-            return status.expect("sync runs").clone();
-        }
-        drop(came);
-        let lives = (!self.syncing.is_finished(), !self.floor.is_finished(), !self.writing.is_finished());
-        panic!("{story}: never came; last {:?}; sync, floor, ledger live: {lives:?}", *self.status.borrow())
-    }
-
-    /// Nothing is left in the outbox. The status may be a moment old, hence both.
-    async fn all_said(&mut self, story: &str) {
-        let reader = Reader::open(&self.file).unwrap();
-        self.status_is(story, |status| status.queue_rows == 0 && reader.outbox().unwrap().rows == 0).await;
-    }
-
-    /// Ends in order; what the floor was told.
-    async fn close(self) -> Vec<Observation> {
-        let Shop { writer, writing, floor, syncing, shutdown, .. } = self;
-        shutdown.send(true).unwrap();
-        syncing.await.unwrap().unwrap();
-        let said = floor.await.unwrap();
-        drop(writer);
-        tokio::task::spawn_blocking(|| writing.join().unwrap()).await.unwrap().unwrap();
-        said
-    }
-}
-
-fn without_hold(mut entries: Vec<Entry>) -> Vec<Entry> {
-    for entry in &mut entries {
-        if let Fact::PayerBound { hold, .. } = &mut entry.fact {
-            *hold = None;
-        }
-    }
-    entries
-}
+use tokio::sync::mpsc;
 
 fn each_once(upstream: &Upstream, sold: usize, story: &str) {
     let records = upstream.records();
@@ -223,7 +45,7 @@ async fn everybody_is_charged_once_whatever_upstream_does() {
         let upstream = Upstream::start(UpstreamOptions::default()).unwrap();
         upstream.set_faults(faults);
         let state = State::new();
-        let mut shop = Shop::open(&state, &hurried(&upstream));
+        let mut shop = Shop::open(&state, &hurried(upstream.url()));
         for (number, who) in (1..).zip(SHOPPERS) {
             shop.sells(who, number).await;
         }
@@ -245,14 +67,14 @@ async fn keys_are_forgotten_while_we_are_down_and_nobody_pays_twice() {
         let upstream = Upstream::start(UpstreamOptions::default()).unwrap();
         upstream.set_faults(faults);
         let state = State::new();
-        let shop = Shop::open(&state, &hurried(&upstream));
+        let shop = Shop::open(&state, &hurried(upstream.url()));
         shop.sells("ann", 1).await;
         upstream.until(PATIENCE, |records| records.charges.len() == 1).await.expect(story);
         shop.close().await;
         upstream.forget_keys().unwrap();
         upstream.set_faults(Faults::default());
 
-        let mut shop = Shop::open(&state, &hurried(&upstream));
+        let mut shop = Shop::open(&state, &hurried(upstream.url()));
         shop.all_said(story).await;
         each_once(&upstream, 1, story);
         shop.close().await;
@@ -264,13 +86,13 @@ async fn keys_are_forgotten_while_we_are_down_and_nobody_pays_twice() {
 async fn an_answer_that_was_never_entered_is_asked_for_again() {
     let upstream = Upstream::start(UpstreamOptions::default()).unwrap();
     let state = State::new();
-    let shop = Shop::start(&state, state.open(), &hurried(&upstream), Floor::Deaf);
+    let shop = Shop::start(&state, state.open(), &hurried(upstream.url()), Floor::Deaf);
     shop.sells("ann", 1).await;
     upstream.until(PATIENCE, |records| records.charges.len() == 1).await.unwrap();
     shop.close().await;
     assert_eq!(verify(&state.file()).unwrap().open_charges, 1, "upstream has it, the books do not know");
     upstream.forget_keys().unwrap();
-    let mut shop = Shop::open(&state, &hurried(&upstream));
+    let mut shop = Shop::open(&state, &hurried(upstream.url()));
     shop.all_said("after the restart").await;
     let said = shop.close().await;
     assert_eq!(said.len(), 1, "{said:?}");
@@ -282,7 +104,7 @@ async fn an_answer_that_was_never_entered_is_asked_for_again() {
 async fn upstream_goes_away_and_comes_back() {
     let upstream = Upstream::start(UpstreamOptions::default()).unwrap();
     let state = State::new();
-    let mut shop = Shop::open(&state, &hurried(&upstream));
+    let mut shop = Shop::open(&state, &hurried(upstream.url()));
     shop.sells("ann", 1).await;
     shop.all_said("before").await;
     upstream.go_away();
@@ -328,7 +150,7 @@ async fn an_evening_until(n: u64) -> bool {
         ledger.commit(&entries, &outbox).unwrap();
     }
     ledger.stop_at_write(n);
-    let impatient = SyncOptions { timeout_ms: 100, ..hurried(&upstream) };
+    let impatient = SyncOptions { timeout_ms: 100, ..hurried(upstream.url()) };
     let mut shop = Shop::start(&state, ledger, &impatient, Floor::Enters);
     let done = tokio::select! {
         () = shop.writer.closed() => false,
@@ -346,7 +168,7 @@ async fn an_evening_until(n: u64) -> bool {
     assert_eq!(verify(&state.file()).unwrap().findings, Vec::<String>::new(), "{story}");
 
     upstream.forget_keys().unwrap();
-    let mut shop = Shop::open(&state, &hurried(&upstream));
+    let mut shop = Shop::open(&state, &hurried(upstream.url()));
     shop.all_said(&story).await;
     shop.close().await;
     each_once(&upstream, 2, &story);
@@ -367,7 +189,8 @@ async fn a_declined_charge_is_tried_again_and_in_the_end_written_off() {
         upstream.set_faults(Faults { decline_charges: true, ..Faults::default() });
         let state = State::new();
         let retry_s = if declines == 1 { 1 } else { 0 };
-        let mut shop = Shop::open(&state, &SyncOptions { decline_retries_s: vec![retry_s, 0], ..hurried(&upstream) });
+        let mut shop =
+            Shop::open(&state, &SyncOptions { decline_retries_s: vec![retry_s, 0], ..hurried(upstream.url()) });
         shop.sells("ann", 1).await;
         if declines == 1 {
             upstream.until(PATIENCE, |r| r.charges.iter().any(|c| c.declined == 1)).await.expect(story);
@@ -394,7 +217,7 @@ async fn dying_on_the_way_to_another_try_costs_no_try() {
     let upstream = Upstream::start(UpstreamOptions::default()).unwrap();
     upstream.set_faults(Faults { decline_charges: true, ..Faults::default() });
     let state = State::new();
-    let mut shop = Shop::open(&state, &SyncOptions { decline_retries_s: vec![3600], ..hurried(&upstream) });
+    let mut shop = Shop::open(&state, &SyncOptions { decline_retries_s: vec![3600], ..hurried(upstream.url()) });
     shop.sells("ann", 1).await;
     let declined = tokio::time::timeout(PATIENCE, shop.entered.wait_for(|n| *n == 1)).await;
     assert!(declined.expect("an answer comes").is_ok());
@@ -406,7 +229,7 @@ async fn dying_on_the_way_to_another_try_costs_no_try() {
     assert_eq!(changed, 1);
     drop(db);
     upstream.set_faults(Faults::default());
-    let mut shop = Shop::open(&state, &hurried(&upstream));
+    let mut shop = Shop::open(&state, &hurried(upstream.url()));
     shop.all_said("after the restart").await;
     let said = shop.close().await;
     let states: Vec<_> = said
@@ -422,7 +245,7 @@ async fn order_is_kept_within_a_visit_and_a_decline_holds_nobody_up() {
     let upstream = Upstream::start(UpstreamOptions::default()).unwrap();
     upstream.set_faults(Faults { only: "POST /v1/charges".into(), fail_before: 4, delay_ms: 10, ..Faults::default() });
     let state = State::new();
-    let mut shop = Shop::open(&state, &SyncOptions { decline_retries_s: vec![3600], ..hurried(&upstream) });
+    let mut shop = Shop::open(&state, &SyncOptions { decline_retries_s: vec![3600], ..hurried(upstream.url()) });
     for (number, who) in (1..).zip(["ann", "bob", "cem"]) {
         shop.sells(who, number).await;
         let mut more = charge(who, 1, 100);
@@ -481,7 +304,7 @@ async fn order_is_kept_within_a_visit_and_a_decline_holds_nobody_up() {
 async fn a_release_is_repeated_until_it_is_answered() {
     let upstream = Upstream::start(UpstreamOptions::default()).unwrap();
     let state = State::new();
-    let options = hurried(&upstream);
+    let options = hurried(upstream.url());
     let client = Client::new(&options, shop(), "EUR").unwrap().unwrap();
     let answer = client.authorise(&tap("bob"), &card("bob"), Cents(5000)).await;
     let Answer::Held { authorization_id, .. } = answer else { panic!("{answer:?}") };
@@ -511,7 +334,7 @@ async fn a_release_is_repeated_until_it_is_answered() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn authorisations_are_answered_whenever_the_answer_comes() {
     let upstream = Upstream::start(UpstreamOptions::default()).unwrap();
-    let options = SyncOptions { authorise_timeout_ms: 900, ..hurried(&upstream) };
+    let options = SyncOptions { authorise_timeout_ms: 900, ..hurried(upstream.url()) };
     let client = Client::new(&options, shop(), "EUR").unwrap().unwrap();
     let clock = Clock::anchored_after(ShopTime(0));
     let (floor, mut heard) = mpsc::channel(8);
@@ -560,7 +383,7 @@ async fn a_wrong_token_is_said_and_repaired() {
     let upstream = Upstream::start(UpstreamOptions { token: Some("right".into()), ..Default::default() }).unwrap();
     let state = State::new();
     let file = state.0.path().join("upstream.token");
-    let options = SyncOptions { token_file: Some(file.clone().into()), ..hurried(&upstream) };
+    let options = SyncOptions { token_file: Some(file.clone().into()), ..hurried(upstream.url()) };
     std::fs::write(&file, "wrong").unwrap();
     let mut shop = Shop::open(&state, &options);
     shop.sells("ann", 1).await;
@@ -583,11 +406,16 @@ async fn a_key_taken_by_another_body_is_a_persons_matter() {
         "charge_id": id, "visit_id": "x", "sequence": 0, "credential": {"token": "tok_x"}, "total": 999,
         "lines": [{"total": 999}]
     });
-    let post = reqwest::Client::builder().no_proxy().build().unwrap().post(format!("{}/v1/charges", upstream.url()));
+    let post = reqwest::Client::builder()
+        .no_proxy()
+        .tls_certs_only([])
+        .build()
+        .unwrap()
+        .post(format!("{}/v1/charges", upstream.url()));
     let answer = post.header("Idempotency-Key", &id).json(&foreign).send().await.unwrap();
     assert_eq!(answer.status(), 201);
     let state = State::new();
-    let mut shop = Shop::open(&state, &hurried(&upstream));
+    let mut shop = Shop::open(&state, &hurried(upstream.url()));
     shop.sells("ann", 1).await;
     shop.sells("bob", 2).await;
     shop.status_is("ann's stays, the rest goes", |status| status.queue_rows == 1).await;

@@ -1,4 +1,4 @@
-//! What comes over HTTP: bodies from the page and other programs, and what upstream answers to us.
+//! What comes over HTTP: bodies from the page and other programs, and what upstream answers to a tap.
 
 use super::*;
 use crate::kinds::{Badness::*, CARD, Kind::*};
@@ -12,7 +12,7 @@ const HELD: &str = r#"{"authorization_id":"tok_secret_7391","amount":500,"expire
 const NO_TIME: &str = "it holds no time";
 
 pub fn rows() -> Vec<Row> {
-    vec![payer(), lines(Contest, CONTEST, "\"l1\""), lines(Review, REVIEW, "\"l2\""), refund(), upstream()]
+    vec![payer(), lines(Contest, CONTEST, "\"l1\""), lines(Review, REVIEW, "\"l2\""), refund(), hold_answer()]
 }
 
 fn payer() -> Row {
@@ -91,7 +91,7 @@ fn refund() -> Row {
 }
 
 /// 201 with what is held. Whatever it is not, the offline rule decides as if nobody had answered.
-fn upstream() -> Row {
+fn hold_answer() -> Row {
     let cells = vec![
         (Empty, whole("", "unreachable")),
         (Noise, noise("unreachable")),
@@ -112,5 +112,5 @@ fn upstream() -> Row {
         (Before2000, swap("@tomorrow", "946684799000000", "ok")),
         (ExtraKey, swap("\"amount\"", "\"mood\":[1],\"amount\"", "ok")),
     ];
-    Row { kind: Upstream, good: HELD, cells }
+    Row { kind: HoldAnswer, good: HELD, cells }
 }
