@@ -47,6 +47,19 @@ impl LedgerError {
             _ => false,
         }
     }
+
+    /// Whether what was to be written is at fault, and would be again: a rule of the books, a constraint, a size. Never what a
+    /// disk says, be it full, read-only, failing or damaged.
+    pub fn refused(&self) -> bool {
+        use rusqlite::ErrorCode::{ConstraintViolation, TooBig, TypeMismatch};
+        match self {
+            LedgerError::Refused(_) => true,
+            LedgerError::Sqlite { source, .. } => {
+                matches!(source.sqlite_error_code(), Some(ConstraintViolation | TooBig | TypeMismatch))
+            }
+            _ => false,
+        }
+    }
 }
 
 /// What to do about what SQLite says.
@@ -77,5 +90,39 @@ impl<T> Doing<T> for Result<T, rusqlite::Error> {
 impl<T> Doing<T> for Result<T, std::io::Error> {
     fn doing(self, deed: impl Into<String>) -> Result<T, LedgerError> {
         self.map_err(|source| LedgerError::Io { deed: deed.into(), source })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rusqlite::ffi::*;
+
+    #[test]
+    fn what_is_written_is_at_fault_or_the_disk_is_never_both() {
+        let says = |code| LedgerError::Sqlite {
+            deed: "writing".into(),
+            source: rusqlite::Error::SqliteFailure(Error::new(code), None),
+        };
+        let refused = || LedgerError::Refused("a refund exceeds its charge".into());
+        for (story, error, fault) in [
+            ("a rule of money", refused(), true),
+            ("a check", says(SQLITE_CONSTRAINT_CHECK), true),
+            ("the same id twice", says(SQLITE_CONSTRAINT_UNIQUE), true),
+            ("a row that does not exist", says(SQLITE_CONSTRAINT_FOREIGNKEY), true),
+            ("text for a number", says(SQLITE_CONSTRAINT_DATATYPE), true),
+            ("a gigabyte", says(SQLITE_TOOBIG), true),
+            ("the disk is full", says(SQLITE_FULL), false),
+            ("it can only be read", says(SQLITE_READONLY), false),
+            ("it fails", says(SQLITE_IOERR_WRITE), false),
+            ("it fails to sync", says(SQLITE_IOERR_FSYNC), false),
+            ("a page is broken", says(SQLITE_CORRUPT), false),
+            ("no ledger at all", says(SQLITE_NOTADB), false),
+            ("somebody holds it", says(SQLITE_BUSY), false),
+            ("no memory", says(SQLITE_NOMEM), false),
+            ("a test", LedgerError::Stopped, false),
+        ] {
+            assert_eq!(error.refused(), fault, "{story}: {error}");
+        }
     }
 }

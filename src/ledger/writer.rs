@@ -6,7 +6,8 @@
 //! Batches that wait while one is being written share the next transaction, so a busy minute costs a few disk flushes, not
 //! hundreds; their effects still happen batch by batch in the order they came. When a commit fails nothing of it was
 //! written, none of its effects happen, its acknowledgements are dropped (the broker sends again), and the thread ends:
-//! the process follows it and the ordinary recovery begins. `Sender::closed()` on the queue says so to anybody waiting.
+//! the process follows it and the ordinary recovery begins. If it was a rule of the books that said no, the batches are
+//! written one by one to find out whose it was, and that one is told ([`Batch::refused`]). `Sender::closed()` on the queue says so to anybody waiting.
 
 use super::commit::Work;
 use super::error::LedgerError;
@@ -29,6 +30,8 @@ pub struct Batch {
     /// Happen once this is durable.
     pub then: Vec<Effect>,
     pub acks: Vec<Ack>,
+    /// Told, before the thread ends, when this breaks a rule of the books; a disk that fails is nobody's fault.
+    pub refused: Option<Ack>,
 }
 
 impl Batch {
@@ -80,21 +83,46 @@ fn write(
         {
             group.push(next);
         }
-        let work: Vec<Work> = group
-            .iter()
-            .map(|batch| Work { entries: &batch.entries, outbox: &batch.outbox, marks: &batch.marks })
-            .collect();
-        let seq = commit(&mut ledger, &work, disk).inspect_err(|error| tracing::error!(%error, "ledger stopped"))?;
-        durable.store(seq, Ordering::Release);
-        if group.iter().any(concerns_upstream) {
-            wake_sync.notify_one();
-        }
-        for batch in group.drain(..) {
-            batch.then.into_iter().for_each(&mut carry_out);
-            batch.acks.into_iter().for_each(Ack::done);
+        let mut settle = |group: &mut Vec<Batch>| -> Result<(), LedgerError> {
+            let seq = commit(&mut ledger, &group.iter().map(work).collect::<Vec<_>>(), disk)?;
+            durable.store(seq, Ordering::Release);
+            if group.iter().any(concerns_upstream) {
+                wake_sync.notify_one();
+            }
+            for batch in group.drain(..) {
+                batch.then.into_iter().for_each(&mut carry_out);
+                batch.acks.into_iter().for_each(Ack::done);
+            }
+            Ok(())
+        };
+        let settled = match settle(&mut group) {
+            Err(error) if error.refused() => one_by_one(&mut group, settle),
+            settled => settled,
+        };
+        settled.inspect_err(|error| tracing::error!(%error, "ledger stopped"))?;
+    }
+    Ok(())
+}
+
+/// A transaction was refused: what came before the fault becomes durable, whose fault it is is told, and no more is written.
+fn one_by_one(
+    group: &mut Vec<Batch>,
+    mut settle: impl FnMut(&mut Vec<Batch>) -> Result<(), LedgerError>,
+) -> Result<(), LedgerError> {
+    for batch in group.drain(..) {
+        let mut alone = vec![batch];
+        if let Err(error) = settle(&mut alone) {
+            if let Some(refused) = alone.pop().and_then(|batch| batch.refused).filter(|_| error.refused()) {
+                refused.done();
+            }
+            return Err(error);
         }
     }
     Ok(())
+}
+
+fn work(batch: &Batch) -> Work<'_> {
+    Work { entries: &batch.entries, outbox: &batch.outbox, marks: &batch.marks }
 }
 
 /// Commits; a full disk costs the ballast, and then time. Anything else is an error.

@@ -121,6 +121,52 @@ fn effects_and_acknowledgements_follow_the_disk_in_order() {
     assert_eq!(state.open().last_seq(), 50);
 }
 
+/// Four pieces of work wait, the third breaks a rule: the first two are durable and done, the third is blamed, nothing of the
+/// fourth is written. Of a disk that fails nobody is to blame.
+#[test]
+fn what_the_ledger_refuses_is_told_by_name_and_what_came_before_it_is_durable() {
+    let nobody_sends_it =
+        Entry { t: at(3), visit: Some(visit("ann")), fact: leaves(3, "ann", 1, 250).0[2].fact.clone(), subject: None };
+    for (story, third, dies_at, durable, blamed) in [
+        ("a charge without its outbox row", nobody_sends_it, None, 2, vec![3]),
+        ("the disk fails at the third", levels(3, "3/2", &[1.0]), Some(4), 0, vec![]),
+    ] {
+        let state = State::new();
+        let mut ledger = state.open();
+        if let Some(n) = dies_at {
+            ledger.stop_at_write(n);
+        }
+        let (sender, batches) = mpsc::channel(8);
+        let told = Arc::new(Mutex::new((Vec::new(), Vec::new())));
+        for (n, entry) in
+            (1..).zip([levels(1, "3/2", &[1.0]), levels(2, "3/2", &[1.0]), third, levels(4, "3/2", &[1.0])])
+        {
+            let (done, refused) = (told.clone(), told.clone());
+            let batch = Batch {
+                entries: vec![entry],
+                then: vec![decision(n)],
+                acks: vec![Ack::new(move || done.lock().unwrap().0.push(n))],
+                refused: Some(Ack::new(move || refused.lock().unwrap().1.push(n))),
+                ..Batch::default()
+            };
+            sender.blocking_send(batch).unwrap();
+        }
+        let decided = Arc::new(Mutex::new(Vec::new()));
+        let log = decided.clone();
+        let carry_out = move |effect: Effect| match effect {
+            Effect::Decide { decision, .. } => log.lock().unwrap().push(decision.valid_ms),
+            other => panic!("{other:?}"),
+        };
+        let writer = spawn_writer(ledger, batches, carry_out, Arc::default(), Arc::new(Notify::new()), nowhere());
+        let error = writer.join().unwrap().expect_err(story);
+        assert_eq!(error.refused(), dies_at.is_none(), "{story}: {error}");
+        let acknowledged: Vec<i64> = (1..=durable).collect();
+        assert_eq!(*told.lock().unwrap(), (acknowledged.clone(), blamed), "{story}");
+        assert_eq!(*decided.lock().unwrap(), acknowledged, "{story}");
+        assert_eq!(state.open().last_seq(), durable as u64, "{story}");
+    }
+}
+
 #[test]
 fn a_failed_commit_acknowledges_nothing_and_ends_the_writer() {
     let state = State::new();

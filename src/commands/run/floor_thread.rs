@@ -101,6 +101,8 @@ impl FloorThread {
         };
         let for_record = self.recording.is_some().then(|| stamped.clone());
         let effects = self.floor.apply(stamped);
+        let writes = !(effects.entries.is_empty() && effects.outbox.is_empty());
+        let refused = tasted.as_ref().filter(|_| writes).and_then(|tasted| self.taster.blame(tasted));
         if let Some(tasted) = tasted {
             let _ = self.taster.survived(tasted); // counted when the next one is tasted
         }
@@ -120,7 +122,7 @@ impl FloorThread {
             return true;
         }
         let (entries, outbox, then) = (effects.entries, effects.outbox, effects.then);
-        let batch = Batch { entries, outbox, then, acks: ack.into_iter().collect(), ..Batch::default() };
+        let batch = Batch { entries, outbox, then, acks: ack.into_iter().collect(), refused, ..Batch::default() };
         // Full: the floor waits (integrity before availability); the counter is the alarm.
         if let Err(mpsc::error::TrySendError::Full(batch)) = self.batches.try_send(batch) {
             self.counters.count("ledger.queue_full");

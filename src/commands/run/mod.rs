@@ -283,6 +283,7 @@ async fn open(config: Config, shop: Arc<Shop>, record: Option<&Path>) -> Result<
     .await?;
     match (ended, stopped) {
         (None, (false, Ok(Ok(())))) => {
+            taster::ended_well(&config.state.directory);
             tracing::info!("stopped");
             Ok(())
         }

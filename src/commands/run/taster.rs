@@ -6,8 +6,13 @@
 //! died of. What two starts in a row died of is put into `quarantine/` and taken in no more: a tap or an answer by itself,
 //! a device with everything it says. Everybody else goes on.
 //!
+//! What the floor survives may still die of the ledger, whose rules of money stop the daemon. The ledger's thread then
+//! notes whose consequences it refused ([`Taster::blame`]), and two starts in a row that ended so put it aside just the
+//! same. A disk that fails is nobody's fault and notes nothing.
+//!
 //! Two small writes an observation, into the system's memory: they need not reach the disk, only outlive the process.
 
+use crate::base::Ack;
 use crate::events::{Observation, Stamped};
 use crate::floor::{Snapshot, State};
 use std::collections::BTreeSet;
@@ -15,6 +20,7 @@ use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Deaths in a row of the same thing that put it aside. One may be a power cut.
 const DEATHS: u8 = 2;
@@ -27,6 +33,9 @@ pub struct Taster {
     /// What the last start died of, and how many did so in a row.
     last: Option<(String, u8)>,
     aside: BTreeSet<String>,
+    /// Whose consequences the ledger refused to the last start.
+    refused: Option<(String, u8)>,
+    refusals: Arc<File>,
 }
 
 /// Noted under this name, if it has one.
@@ -36,19 +45,16 @@ pub struct Tasted(Option<String>);
 impl Taster {
     /// Reads what the last start died of. `state` is the state directory, which exists.
     pub fn open(state: &Path) -> io::Result<Taster> {
-        let mut private = OpenOptions::new();
-        private.create(true).read(true).write(true).truncate(false).mode(0o600);
-        let noted = private.open(state.join("tasting"))?;
-        let mut line = [0; LINE];
-        let read = noted.read_at(&mut line, 0)?;
-        let dir = state.join("quarantine");
-        let mut taster = Taster { noted, aside: in_quarantine(&dir)?, dir, last: None };
-        let name = String::from_utf8_lossy(&line[1..]).trim_end_matches('\0').to_owned();
-        if read == LINE && line[0] > 0 && !name.is_empty() {
-            tracing::error!(what = name, deaths = line[0], "the last start died in the middle of this");
-            taster.last = Some((name, line[0]));
+        let (noted, last) = read_line(&state.join("tasting"))?;
+        let (refusals, refused) = read_line(&state.join("refused"))?;
+        if let Some((what, deaths)) = &last {
+            tracing::error!(what, deaths, "the last start died in the middle of this");
         }
-        Ok(taster)
+        if let Some((what, times)) = &refused {
+            tracing::error!(what, times, "the last start ended because the ledger refused what came of this");
+        }
+        let dir = state.join("quarantine");
+        Ok(Taster { noted, aside: in_quarantine(&dir)?, dir, last, refused, refusals: Arc::new(refusals) })
     }
 
     /// `None`: not to be taken in. Otherwise [`Taster::survived`] follows, or we are dead.
@@ -57,16 +63,27 @@ impl Taster {
         if self.aside.contains(&name) {
             return Ok(None);
         }
-        let deaths = self.last.as_ref().filter(|(last, _)| *last == name).map_or(0, |(_, deaths)| *deaths);
-        if deaths >= DEATHS {
+        let deaths = count(&self.last, &name);
+        if deaths >= DEATHS || count(&self.refused, &name) >= DEATHS {
             self.set_aside(&name, stamped)?;
             return Ok(None);
         }
-        let mut line = [0; LINE];
-        line[0] = deaths + 1;
-        line[1..1 + name.len()].copy_from_slice(name.as_bytes());
-        self.noted.write_all_at(&line, 0)?;
+        self.noted.write_all_at(&line(deaths + 1, &name), 0)?;
         Ok(Some(Tasted(Some(name))))
+    }
+
+    /// To be told when the ledger refuses what came of this, in the moment before the daemon ends. `None`: what comes of a
+    /// tick has no message that could be set aside.
+    pub fn blame(&self, tasted: &Tasted) -> Option<Ack> {
+        let name = tasted.0.clone()?;
+        let line = line(count(&self.refused, &name).saturating_add(1), &name);
+        let refusals = self.refusals.clone();
+        Some(Ack::new(move || {
+            tracing::error!(what = name, "the ledger refused what came of this");
+            if let Err(error) = refusals.write_all_at(&line, 0) {
+                tracing::error!(%error, "that could not be noted");
+            }
+        }))
     }
 
     pub fn survived(&mut self, tasted: Tasted) -> io::Result<()> {
@@ -88,8 +105,10 @@ impl Taster {
         file.sync_all()?;
         tracing::error!(what = name, dir = %self.dir.display(), "killed two starts in a row: put into quarantine");
         self.aside.insert(name.to_owned());
-        self.noted.write_all_at(&[0], 0)?;
-        self.last = None;
+        for noted in [&self.noted, &*self.refusals] {
+            noted.write_all_at(&[0], 0)?;
+        }
+        (self.last, self.refused) = (None, None);
         Ok(())
     }
 
@@ -137,6 +156,35 @@ fn name(observation: &Observation) -> Option<String> {
     };
     let plain = |c: char| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '_' };
     Some(name.chars().map(plain).take(LINE - 1).collect())
+}
+
+/// The daemon has ended in order, its ledger too: no row of refusals goes on.
+pub fn ended_well(state: &Path) {
+    let _ = fs::remove_file(state.join("refused")); // at worst something is set aside one death early
+}
+
+/// How many starts in a row ended of this.
+fn count(last: &Option<(String, u8)>, name: &str) -> u8 {
+    last.as_ref().filter(|(last, _)| last == name).map_or(0, |(_, deaths)| *deaths)
+}
+
+fn line(deaths: u8, name: &str) -> [u8; LINE] {
+    let mut line = [0; LINE];
+    line[0] = deaths;
+    line[1..1 + name.len()].copy_from_slice(name.as_bytes());
+    line
+}
+
+/// Opened for writing, and what it says.
+fn read_line(path: &Path) -> io::Result<(File, Option<(String, u8)>)> {
+    let mut private = OpenOptions::new();
+    private.create(true).read(true).write(true).truncate(false).mode(0o600);
+    let file = private.open(path)?;
+    let mut line = [0; LINE];
+    let read = file.read_at(&mut line, 0)?;
+    let name = String::from_utf8_lossy(&line[1..]).trim_end_matches('\0').to_owned();
+    let said = read == LINE && line[0] > 0 && !name.is_empty();
+    Ok((file, said.then_some((name, line[0]))))
 }
 
 fn in_quarantine(dir: &Path) -> io::Result<BTreeSet<String>> {
@@ -198,6 +246,41 @@ mod tests {
         // Somebody has mended what it was.
         fs::remove_file(dir.path().join("quarantine/passage-bad.cbor")).unwrap();
         assert_eq!(start(dir.path(), &messages, "nothing"), messages);
+    }
+
+    /// A start whose ledger refuses what comes of one message; what it took in.
+    fn refusing_start(state: &Path, messages: &[&str], refused: &str) -> Vec<String> {
+        let mut taster = Taster::open(state).unwrap();
+        let mut taken = Vec::new();
+        for id in messages {
+            let Some(tasted) = taster.taste(&passage(id)).unwrap() else { continue };
+            let blame = taster.blame(&tasted).unwrap();
+            taster.survived(tasted).unwrap();
+            if *id == refused {
+                blame.done();
+                return taken;
+            }
+            taken.push((*id).to_owned());
+        }
+        ended_well(state);
+        taken
+    }
+
+    #[test]
+    fn what_the_ledger_refuses_twice_in_a_row_is_put_aside() {
+        let dir = tempfile::tempdir().unwrap();
+        let messages = ["a", "bad", "c"];
+        assert_eq!(refusing_start(dir.path(), &messages, "bad"), ["a"], "once");
+        assert_eq!(refusing_start(dir.path(), &messages, "c"), ["a", "bad"], "another: no row");
+        assert_eq!(refusing_start(dir.path(), &messages, "bad"), ["a"], "once again");
+        assert_eq!(refusing_start(dir.path(), &["a"], "nothing"), ["a"], "an end in order: no row");
+        for _ in 0..2 {
+            assert_eq!(refusing_start(dir.path(), &messages, "bad"), ["a"]);
+        }
+        assert_eq!(refusing_start(dir.path(), &messages, "bad"), ["a", "c"], "not a third time");
+        assert!(dir.path().join("quarantine/passage-bad.cbor").exists());
+        assert_eq!(refusing_start(dir.path(), &messages, "c"), ["a"], "and the row begins anew");
+        assert_eq!(refusing_start(dir.path(), &messages, "nothing"), ["a", "c"]);
     }
 
     #[test]
