@@ -94,6 +94,45 @@ mod tests {
         assert_eq!((counters.get("camera.frames"), counters.get("camera.dropped.newer_came")), (4, 1));
     }
 
+    /// Two cameras at full speed and a worker that takes its time: nobody waits for it, it sees each camera's newest, never an
+    /// older one after a newer, and every frame was either seen or counted.
+    #[test]
+    fn a_worker_that_does_not_keep_up_gets_the_newest_frames_and_the_rest_is_counted() {
+        const FRAMES: i64 = 400;
+        let counters = Counters::default();
+        let room = Mailroom::new(2, 0.0, counters.clone());
+        let mut seen: [Vec<ShopTime>; 2] = Default::default();
+        std::thread::scope(|threads| {
+            let cameras = [0, 1].map(|camera| {
+                let room = &room;
+                threads.spawn(move || (0..FRAMES).for_each(|n| room.put(camera, frame(n))))
+            });
+            // Not one frame is taken before each slot has overflowed.
+            while counters.get("camera.dropped.newer_came") < 10 {
+                std::thread::yield_now();
+            }
+            loop {
+                let over = cameras.iter().all(|camera| camera.is_finished());
+                match room.take(NOW) {
+                    Some((camera, frame)) => seen[camera].push(frame.arrival),
+                    None if over => break,
+                    None => std::thread::yield_now(),
+                }
+                if !over {
+                    std::thread::yield_now(); // it looks at it
+                }
+            }
+        });
+        for seen in &seen {
+            assert!(seen.is_sorted_by(|earlier, later| earlier < later), "an older frame after a newer one");
+            assert_eq!(seen.last(), Some(&frame(FRAMES - 1).arrival), "the newest stays");
+        }
+        let (taken, dropped) = (seen.concat().len() as u64, counters.get("camera.dropped.newer_came"));
+        assert_eq!(counters.get("camera.frames"), 2 * FRAMES as u64);
+        assert_eq!(taken + dropped, 2 * FRAMES as u64, "{taken} seen");
+        assert_eq!(counters.get("camera.dropped.over_cap"), 0, "for no other reason");
+    }
+
     #[test]
     fn a_fast_camera_is_cut_to_the_cap_and_a_slow_one_is_left_alone() {
         for (fps, sent, taken) in [(10, 100, 100..=100), (30, 300, 95..=105), (15, 150, 95..=105), (4, 40, 40..=40)] {
