@@ -20,5 +20,5 @@ async fn the_service_manager_hears_of_start_life_and_stop() {
     assert!(shop.stop().await.success());
     shop.until("the stop is announced", async |shop| (told(shop, "STOPPING=1") == 1).then_some(())).await;
     let first = shop.told_manager.lock().unwrap()[0].clone();
-    assert!(first.starts_with("READY=1\nSTATUS=open; page on http://127.0.0.1:"), "{first}");
+    assert!(first.starts_with("READY=1\nSTATUS=started; page on http://127.0.0.1:"), "{first}");
 }

@@ -12,6 +12,8 @@ use carryout::sensors::publish::Publish;
 use carryout::sync::SyncStatus;
 use serde_json::Value;
 use std::sync::Arc;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
 
 const BASE: &str = "carryout/v1/corner";
@@ -42,6 +44,7 @@ told_in_both_versions! {
     large_batches_pass_and_an_enormous_message_does_not_shut_the_door,
     a_slow_floor_gets_every_tap_in_the_end,
     a_decision_is_not_kept_for_a_gate_that_comes_back,
+    nobody_is_told_that_the_broker_is_up_before_taps_are_heard,
 }
 
 /// The MQTT side of a daemon, with the test in the floor's place.
@@ -57,19 +60,20 @@ struct Daemon {
 impl Daemon {
     /// Starts it and waits until both connections have subscribed.
     async fn start(broker: &Mosquitto, version: MqttVersion) -> Daemon {
-        let mut watcher = Device::connect(broker.port, "watcher").await;
-        watcher.subscribe(&format!("{BASE}/events")).await;
+        let mut daemon = Daemon::launch(broker.port, version);
+        assert_eq!(daemon.next_but_taps().await, Observation::Broker { up: true, why: None });
+        daemon
+    }
+
+    fn launch(port: u16, version: MqttVersion) -> Daemon {
         let (to_floor, floor) = mpsc::channel(64);
         let (publish, outgoing) = mpsc::channel(16);
         let (stop, shutdown) = watch::channel(false);
         let (counters, clock) = (Counters::default(), Clock::anchored_after(ShopTime(0)));
-        let options = MqttOptions { port: broker.port, version, ..MqttOptions::default() };
+        let options = MqttOptions { port, version, ..MqttOptions::default() };
         let shop = Arc::new(crate::small_shop::small_shop());
         let task = tokio::spawn(mqtt::run(options, shop, to_floor, outgoing, clock, counters.clone(), shutdown));
-        let mut daemon = Daemon { task, floor, publish, stop, counters, clock };
-        assert_eq!(daemon.next_but_taps().await, Observation::Broker { up: true, why: None });
-        daemon.reaches(&mut watcher).await;
-        daemon
+        Daemon { task, floor, publish, stop, counters, clock }
     }
 
     /// Everything said on the events connection before this has reached the broker: it reads in order.
@@ -341,4 +345,57 @@ async fn a_decision_is_not_kept_for_a_gate_that_comes_back(version: MqttVersion)
         MqttVersion::V5 => assert!(matches!(good_s[..], [Some(1..=2), None]), "{good_s:?}"),
     }
     daemon.crash().await;
+}
+
+/// A first start: the broker has no session for us yet, and what is tapped before it has is lost.
+async fn nobody_is_told_that_the_broker_is_up_before_taps_are_heard(version: MqttVersion) {
+    let Some(broker) = Mosquitto::start() else { return };
+    let mut gate = Device::connect(broker.port, "gate").await;
+    // Whoever subscribes to measurements hears this first.
+    gate.publish(&format!("{BASE}/shelf/1-1/status"), true, "online").await;
+    let (let_through, port) = the_events_connection_is_slow(broker.port).await;
+    let mut daemon = Daemon::launch(port, version);
+    let first = daemon.next_but_taps().await;
+    assert!(
+        matches!(first, Observation::ShelfOnline { .. }),
+        "measured things are heard, and nobody says up: {first:?}"
+    );
+    let_through.send_replace(true);
+    assert_eq!(daemon.next_but_taps().await, Observation::Broker { up: true, why: None });
+    gate.publish(&format!("{BASE}/gate/gate-1/tap"), false, tap("at-once", &daemon.clock)).await;
+    assert_eq!(daemon.next_tap().await.0, "at-once");
+
+    // Lost, taps are not heard either, whatever is measured meanwhile.
+    let_through.send_replace(false);
+    assert_eq!(daemon.next_but_taps().await, Observation::Broker { up: false, why: None });
+    let_through.send_replace(true);
+    assert_eq!(daemon.next_but_taps().await, Observation::Broker { up: true, why: None });
+    daemon.crash().await;
+}
+
+/// A way to the broker on which the events connection gets through only while told so.
+async fn the_events_connection_is_slow(broker: u16) -> (watch::Sender<bool>, u16) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let port = listener.local_addr().expect("bound").port();
+    let (let_through, open) = watch::channel(false);
+    tokio::spawn(async move {
+        while let Ok((mut client, _)) = listener.accept().await {
+            let mut open = open.clone();
+            tokio::spawn(async move {
+                let mut hello = [0; 512];
+                let said = client.read(&mut hello).await.expect("a first packet");
+                let mut server = TcpStream::connect(("127.0.0.1", broker)).await.expect("the broker");
+                let events = hello.windows(7).any(|window| window == b"-events");
+                if events {
+                    let _ = open.wait_for(|open| *open).await;
+                }
+                server.write_all(&hello[..said]).await.expect("the broker listens");
+                tokio::select! {
+                    _ = tokio::io::copy_bidirectional(&mut client, &mut server) => {}
+                    _ = open.wait_for(|open| !*open), if events => {}
+                }
+            });
+        }
+    });
+    (let_through, port)
 }

@@ -49,7 +49,7 @@ impl Running {
         let url = loop {
             let line = log.next().unwrap_or_else(|| panic!("the daemon ended: {said:#?}")).expect("a log in UTF-8");
             if let Some((_, page)) = line.split_once("http://127.0.0.1:")
-                && line.contains("shop open")
+                && line.contains("started")
             {
                 let port: String = page.chars().take_while(char::is_ascii_digit).collect();
                 break format!("http://127.0.0.1:{port}");

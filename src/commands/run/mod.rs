@@ -192,6 +192,8 @@ async fn open(config: Config, shop: Arc<Shop>, record: Option<&Path>) -> Result<
     let eyes =
         perception::spawn(&shop, &config.vision, clock, counters.clone(), looks, to_floor.clone(), eyes_stop.clone())?;
 
+    // Ahead of the first tick: `up` is said when taps are heard.
+    let _ = to_floor.try_send(mqtt::not_yet(clock.now()));
     // None of these may end before the shop does: the page and the service manager would not notice.
     let (failed, mut failing) = watch::channel(None);
     let until = stopping.clone();
@@ -243,8 +245,9 @@ async fn open(config: Config, shop: Arc<Shop>, record: Option<&Path>) -> Result<
     let watching = supervise::watch_progress(ticks, to_ledger.clone(), disk, stopping);
     let watching = keep("the watchdog", watching, until, failed);
 
-    tracing::info!(page = %format!("http://{address}/"), "shop open");
-    supervise::ready(&format!("open; page on http://{address}/"));
+    // Whether it is up is for the page to say: a broker that is gone must not hold up a start.
+    tracing::info!(page = %format!("http://{address}/"), "started");
+    supervise::ready(&format!("started; page on http://{address}/"));
 
     // Until told to stop, or until a part that must not fail has failed.
     let ended = {

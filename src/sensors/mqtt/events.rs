@@ -5,7 +5,7 @@
 
 use super::connection::{Connection, News};
 use super::link::{Message, Speaker};
-use super::{Context, FAREWELL, told_to_stop};
+use super::{Context, FAREWELL, Line, told_to_stop};
 use crate::base::time::SECOND_US;
 use crate::base::{Ack, GateId};
 use crate::sensors::Incoming;
@@ -21,19 +21,22 @@ pub struct Events {
     connection: Connection,
     context: Arc<Context>,
     to_floor: mpsc::Sender<Incoming>,
+    /// For the other connection, which tells the floor of both.
+    line: watch::Sender<Line>,
     outbox: Outbox,
     /// Sent and not yet acknowledged by the broker, at most the connection's window.
     unconfirmed: usize,
 }
 
 impl Events {
-    pub fn new(context: Arc<Context>, to_floor: mpsc::Sender<Incoming>) -> Events {
+    pub fn new(context: Arc<Context>, to_floor: mpsc::Sender<Incoming>, line: watch::Sender<Line>) -> Events {
         let filters = ["gate/+/tap", "gate/+/passage"].map(|below| (format!("{}{below}", context.base), 1)).to_vec();
         Events {
             connection: Connection::new("events", context.clone(), true, filters),
             outbox: Outbox::new(context.counters.clone()),
             context,
             to_floor,
+            line,
             unconfirmed: 0,
         }
     }
@@ -68,7 +71,10 @@ impl Events {
     /// How long to wait before the next turn; not at all, unless the connection is lost.
     fn heard(&mut self, news: News) -> Duration {
         match news {
-            News::Up => self.outbox.up(),
+            News::Up => {
+                self.outbox.up();
+                self.line.send_replace(Line { up: Some(true), why: None });
+            }
             News::Delivered => self.unconfirmed = self.unconfirmed.saturating_sub(1),
             News::Message(message) => {
                 if !self.take(message) {
@@ -78,8 +84,9 @@ impl Events {
                 }
             }
             // What was read and not reported yet is not acknowledged: it comes again.
-            News::Down { leftover, pause, .. } => {
+            News::Down { leftover, pause, why } => {
                 self.down(leftover.unconfirmed);
+                self.line.send_replace(Line { up: Some(false), why });
                 return pause;
             }
             News::Nothing => {}

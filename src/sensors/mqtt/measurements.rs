@@ -1,12 +1,12 @@
 //! Weights, people and statuses in: a clean session, acknowledged at once.
 //!
-//! The floor is told when this connection comes and goes, and what there is to do about it if anything is known: a silent
-//! shelf is not a calm shelf. Scales that publish plain numbers are gathered here, because their batches are due by the
+//! The floor is told from here when the broker comes and goes, and what there is to do about it if anything is known: a silent
+//! shelf is not a calm shelf. It is there when both connections are. Scales that publish plain numbers are gathered here, because their batches are due by the
 //! clock and not by a message.
 
 use super::connection::{Connection, News};
 use super::link::Message;
-use super::{Context, FAREWELL, told_to_stop};
+use super::{Context, FAREWELL, Line, told_to_stop};
 use crate::events::{Observation, Stamped};
 use crate::sensors::Incoming;
 use crate::sensors::door::Door;
@@ -16,7 +16,13 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 
-pub async fn run(context: Arc<Context>, door: Arc<Door>, mut shutdown: watch::Receiver<bool>) {
+/// `events` is the other connection.
+pub async fn run(
+    context: Arc<Context>,
+    door: Arc<Door>,
+    mut events: watch::Receiver<Line>,
+    mut shutdown: watch::Receiver<bool>,
+) {
     // People are QoS 0 by contract; weights and statuses come as their senders send them.
     let ours = [("shelf/+/weights", 1), ("shelf/+/status", 1), ("gate/+/status", 1), ("camera/+/people", 0)];
     let mut filters = ours.map(|(below, qos)| (format!("{}{below}", context.base), qos)).to_vec();
@@ -32,6 +38,10 @@ pub async fn run(context: Arc<Context>, door: Arc<Door>, mut shutdown: watch::Re
                 tokio::select! {
                     news = &mut next => break Some(news),
                     () = ears.batch_is_due() => ears.close_batches(),
+                    Ok(()) = events.changed() => {
+                        ears.events = events.borrow_and_update().clone();
+                        ears.tell();
+                    }
                     () = told_to_stop(&mut shutdown) => break None,
                 }
             }
@@ -39,12 +49,12 @@ pub async fn run(context: Arc<Context>, door: Arc<Door>, mut shutdown: watch::Re
         let Some(news) = news else { break };
         pause = Duration::ZERO;
         match news {
-            News::Up => ears.tell(true, None),
+            News::Up => ears.is(true, None),
             News::Message(message) => ears.take(message),
             News::Delivered | News::Nothing => {}
             News::Down { leftover, pause: until_next, why } => {
                 leftover.unread.into_iter().for_each(|message| ears.take(message));
-                ears.tell(false, why);
+                ears.is(false, why);
                 pause = until_next;
             }
         }
@@ -57,6 +67,8 @@ struct Ears {
     context: Arc<Context>,
     door: Arc<Door>,
     scales: Scales,
+    measurements: Line,
+    events: Line,
     /// What the floor knows of the broker.
     told: Option<(bool, Option<String>)>,
 }
@@ -65,10 +77,22 @@ impl Ears {
     fn new(context: Arc<Context>, door: Arc<Door>) -> Ears {
         let (shop, counters) = (context.shop.clone(), context.counters.clone());
         let scales = Scales::new(&context.options.scales, shop, counters, context.clock.now());
-        Ears { context, door, scales, told: None }
+        Ears { context, door, scales, measurements: Line::default(), events: Line::default(), told: None }
     }
 
-    fn tell(&mut self, up: bool, why: Option<String>) {
+    fn is(&mut self, up: bool, why: Option<String>) {
+        self.measurements = Line { up: Some(up), why };
+        self.tell();
+    }
+
+    fn tell(&mut self) {
+        let up = match (self.measurements.up, self.events.up) {
+            (Some(true), Some(true)) => true,
+            (Some(false), _) | (_, Some(false)) => false,
+            // It is still being called.
+            _ => return,
+        };
+        let why = self.measurements.why.clone().or_else(|| self.events.why.clone());
         if self.told != Some((up, why.clone())) {
             self.told = Some((up, why.clone()));
             self.bring(Observation::Broker { up, why });

@@ -5,8 +5,11 @@
 //! after a crash or an outage; ids make that harmless. A broker gives out only so many unacknowledged messages
 //! (mosquitto: 20) and then waits, so every `Ack` has to be called in the end. The daemon speaks on this connection too.
 //!
-//! *Measurements* (weights, people, statuses) come over a clean session, acknowledged at once; the floor is told when
-//! this connection comes and goes, because a silent shelf is not a calm shelf.
+//! *Measurements* (weights, people, statuses) come over a clean session, acknowledged at once.
+//!
+//! The floor is told when the broker comes and goes, because a silent shelf is not a calm shelf. It is there when both
+//! connections have subscribed: before a first start's events connection has, the broker keeps no session for us, and a
+//! tap is lost. Hence [`not_yet`].
 //!
 //! Both reconnect for ever. Which version of MQTT is spoken only `link` knows; certificates and what goes wrong with them
 //! are in `tls`.
@@ -26,8 +29,8 @@ use super::topic::{self, Topic};
 use super::wire::Refusal;
 use super::{Incoming, wire};
 use crate::base::time::Clock;
-use crate::base::{Counters, SecretFile};
-use crate::events::Stamped;
+use crate::base::{Counters, SecretFile, ShopTime};
+use crate::events::{Observation, Stamped};
 use crate::shop::Shop;
 use events::Events;
 use link::Message;
@@ -141,10 +144,11 @@ pub async fn run(
     let door = Arc::new(Door::new(floor, counters.clone()));
     let context = Arc::new(Context { options, shop, base, clock, counters });
     let (to_floor, mut events) = mpsc::channel(EVENTS_WAITING);
+    let (events_line, line) = watch::channel(Line::default());
 
     let mut tasks = JoinSet::new();
-    tasks.spawn(measurements::run(context.clone(), door.clone(), shutdown.clone()));
-    tasks.spawn(Events::new(context, to_floor).run(publish, shutdown.clone()));
+    tasks.spawn(measurements::run(context.clone(), door.clone(), line, shutdown.clone()));
+    tasks.spawn(Events::new(context, to_floor, events_line).run(publish, shutdown.clone()));
     // These two end with the set.
     let held = door.clone();
     let mut carriers = JoinSet::new();
@@ -164,6 +168,20 @@ pub async fn run(
             std::panic::resume_unwind(error.into_panic());
         }
     }
+}
+
+/// How a connection is: unknown before its first attempt has ended.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Line {
+    up: Option<bool>,
+    /// What there is to do about it, if anything is known.
+    why: Option<String>,
+}
+
+/// For the floor, before its first tick: nobody is to believe that taps are heard already.
+pub fn not_yet(arrival: ShopTime) -> Incoming {
+    let observation = Observation::Broker { up: false, why: Some("It is being called.".into()) };
+    Incoming { stamped: Stamped { arrival, observation }, ack: None }
 }
 
 /// Waits until it is time to stop.
