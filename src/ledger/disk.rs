@@ -13,10 +13,13 @@ use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// Sales for hours (a short visit is about ten kilobytes), and nothing on any disk that may keep a shop's books.
 pub const BALLAST_BYTES: u64 = 64 << 20;
+
+/// Weeks of a busy shop, which writes 10 MB a day. With less than this somebody should make room: page and doctor say so.
+pub const NEARLY_FULL_BYTES: u64 = 512 << 20;
 
 /// Ballast is taken aboard when as much again stays free: not on the last free block.
 const FREE_PER_BALLAST: u64 = 2;
@@ -28,12 +31,15 @@ pub struct Disk {
     held: AtomicBool,
     /// A commit waits for room.
     waiting: AtomicBool,
+    /// Bytes free when somebody last looked.
+    free: AtomicU64,
 }
 
 impl Disk {
     /// Of a state directory, with a ballast of `bytes`; nothing is held yet.
     pub fn of(dir: &Path, bytes: u64) -> Disk {
-        Disk { dir: dir.to_owned(), bytes, held: AtomicBool::new(false), waiting: AtomicBool::new(false) }
+        let (held, waiting) = (AtomicBool::new(false), AtomicBool::new(false));
+        Disk { dir: dir.to_owned(), bytes, held, waiting, free: AtomicU64::new(u64::MAX) }
     }
 
     fn ballast(&self) -> PathBuf {
@@ -104,6 +110,27 @@ impl Disk {
         }
     }
 
+    /// Looks how much is free, for who must not wait for a disk.
+    pub fn look(&self) {
+        if let Ok(free) = self.free_bytes() {
+            self.free.store(free, Ordering::Release);
+        }
+    }
+
+    /// Bytes free when [`Disk::look`] last looked; `None`: not yet.
+    pub fn free_seen(&self) -> Option<u64> {
+        Some(self.free.load(Ordering::Acquire)).filter(|free| *free != u64::MAX)
+    }
+
+    /// What staff should do before the shop has to close; nothing when it is [closed](Disk::complaint) for it.
+    pub fn warning(&self) -> Option<String> {
+        let free = self.free_seen().filter(|free| *free < NEARLY_FULL_BYTES && self.is_held())?;
+        let (mb, dir) = (free >> 20, self.dir.display());
+        Some(format!(
+            "The disk of {dir} is nearly full: {mb} MB are left, and a full disk closes the shop. Make room now."
+        ))
+    }
+
     /// Why nobody new is let in, for staff; `None`: there is room.
     pub fn complaint(&self) -> Option<String> {
         if self.is_held() {
@@ -118,5 +145,28 @@ impl Disk {
         Some(format!(
             "The disk of {dir} is full: free at least {mb} MB there. {now}, nothing is lost, and the shop opens by itself."
         ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_disk_that_is_nearly_full_is_told_before_it_is_full() {
+        let dir = tempfile::tempdir().unwrap();
+        let disk = Disk::of(dir.path(), 4096);
+        assert_eq!((disk.free_seen(), disk.warning()), (None, None), "nobody has looked");
+        disk.look();
+        assert!(disk.free_seen().is_some());
+        disk.hold().unwrap();
+        for (free, warns) in [(0, true), (NEARLY_FULL_BYTES - 1, true), (NEARLY_FULL_BYTES, false), (1 << 40, false)] {
+            disk.free.store(free, Ordering::Release);
+            assert_eq!(disk.warning().is_some(), warns, "{free} bytes");
+        }
+        disk.free.store(300 << 20, Ordering::Release);
+        assert!(disk.warning().unwrap().contains("is nearly full: 300 MB are left"), "{:?}", disk.warning());
+        disk.held.store(false, Ordering::Release);
+        assert_eq!(disk.warning(), None, "it is full already, and the shop is closed for it");
     }
 }

@@ -23,7 +23,7 @@ mod verify;
 mod writer;
 
 pub use commit::Work;
-pub use disk::{BALLAST_BYTES, Disk};
+pub use disk::{BALLAST_BYTES, Disk, NEARLY_FULL_BYTES};
 pub use entries::Entries;
 pub use error::LedgerError;
 pub use outbox::{Due, Mark, RowState};

@@ -35,6 +35,10 @@ fn text(web: &Web) -> String {
     page.line("carryout_doubted_visits", &[], doubted);
     page.head("carryout_ledger_durable_seq", "gauge", "Last ledger sequence number known to be on disk.");
     page.line("carryout_ledger_durable_seq", &[], snapshot.durable_seq);
+    if let Some(free) = web.given.disk.free_seen() {
+        page.head("carryout_disk_free_bytes", "gauge", "Room on the ledger's disk.");
+        page.line("carryout_disk_free_bytes", &[], free);
+    }
 
     page.head("carryout_queue_rows", "gauge", "Outbox rows waiting for upstream.");
     page.line("carryout_queue_rows", &[], sync.queue_rows);

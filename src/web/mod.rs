@@ -32,6 +32,7 @@ use crate::base::{Cents, ChargeId, Counters, ReceiptId, VisitId};
 use crate::carts::{Charge, Receipt};
 use crate::events::{Decision, Entry};
 use crate::floor::Snapshot;
+use crate::ledger::Disk;
 use crate::sensors::Incoming;
 use crate::shop::Shop;
 use crate::sync::SyncStatus;
@@ -69,6 +70,8 @@ pub struct WebState {
     pub token: String,
     /// Why nobody new may come in, also when the floor cannot say so.
     pub closed: watch::Receiver<Option<String>>,
+    /// The ledger's.
+    pub disk: Arc<Disk>,
     pub books: Arc<dyn Books>,
 }
 

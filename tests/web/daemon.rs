@@ -7,6 +7,7 @@ use carryout::base::*;
 use carryout::carts::*;
 use carryout::events::*;
 use carryout::floor::*;
+use carryout::ledger::Disk;
 use carryout::sensors::Incoming;
 use carryout::shop::*;
 use carryout::sync::SyncStatus;
@@ -481,6 +482,7 @@ impl Daemon {
             clock,
             token: TOKEN.into(),
             closed: watch::channel(None).1,
+            disk: Arc::new(Disk::of(&std::env::temp_dir(), 0)),
             books: books.clone(),
         };
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port on loopback");

@@ -4,7 +4,7 @@
 use super::finding::Findings;
 use super::ms;
 use crate::config::CONFIG_FILE;
-use crate::ledger::{self, BALLAST_BYTES, Disk, LedgerError};
+use crate::ledger::{self, BALLAST_BYTES, Disk, LedgerError, NEARLY_FULL_BYTES};
 use std::ffi::CString;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
@@ -13,9 +13,8 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// A busy shop writes 10 MB a day; below the first number it has a year left, below the second weeks.
+/// A busy shop writes 10 MB a day; below this it has a year left.
 const ENOUGH_BYTES: u64 = 4 << 30;
-const LEAST_BYTES: u64 = 512 << 20;
 
 /// A tap and a cart wait for one synced write; slower than this a gate is felt to hesitate.
 const SLOW: Duration = Duration::from_millis(25);
@@ -162,7 +161,7 @@ fn file_system(findings: &mut Findings, dir: &Path) {
     let gigabytes = free as f64 / 1e9;
     match free {
         ENOUGH_BYTES.. => findings.ok("free space", format_args!("{gigabytes:.0} GB; a busy shop needs 4 GB a year")),
-        LEAST_BYTES.. => findings
+        NEARLY_FULL_BYTES.. => findings
             .warning("free space", format_args!("{gigabytes:.1} GB; a busy shop needs 4 GB a year: make room in time")),
         _ => findings.failed(
             "free space",

@@ -73,6 +73,7 @@ pub async fn keep_watch(
             // The answer is nobody's when the shop stops meanwhile.
             std::thread::spawn(move || _ = tell.blocking_send(audit(&ledger)));
         }
+        disk.look();
         let why = bad.clone().or_else(|| disk.complaint());
         if *closed.borrow() != why {
             let observation = Observation::Open { open: why.is_none(), why: why.clone().unwrap_or_default() };

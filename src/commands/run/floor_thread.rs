@@ -3,8 +3,8 @@
 use super::taster::Taster;
 use crate::base::{Counters, ShopTime};
 use crate::events::{Effect, Entry, Observation, Stamped};
-use crate::floor::{Floor, Snapshot};
-use crate::ledger::Batch;
+use crate::floor::{Floor, Snapshot, State};
+use crate::ledger::{Batch, Disk};
 use crate::sensors::Incoming;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -27,6 +27,7 @@ pub struct FloorThread {
     pub ticks: Arc<AtomicU64>,
     pub recording: Option<Recording>,
     pub taster: Taster,
+    pub disk: Arc<Disk>,
     pub counters: Counters,
 }
 
@@ -67,6 +68,12 @@ impl FloorThread {
                     pictured = arrival;
                     let mut snapshot = self.floor.snapshot();
                     self.taster.tell(&mut snapshot);
+                    if let Some(why) = self.disk.warning() {
+                        snapshot.reasons.push(why);
+                        if snapshot.state == State::Up {
+                            snapshot.state = State::Degraded;
+                        }
+                    }
                     self.snapshot.send_replace(Arc::new(snapshot));
                 }
                 if self.stop.load(Ordering::Acquire) {
@@ -158,6 +165,7 @@ mod tests {
             ticks: Arc::default(),
             recording: None,
             taster: Taster::open(dir.path()).unwrap(),
+            disk: Arc::new(Disk::of(dir.path(), 0)),
             counters: counters.clone(),
         };
         // Every start is an entry of its own.

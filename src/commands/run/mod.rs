@@ -166,6 +166,7 @@ async fn open(config: Config, shop: Arc<Shop>, record: Option<&Path>) -> Result<
         ticks: ticks.clone(),
         recording,
         taster,
+        disk: disk.clone(),
         counters: counters.clone(),
     };
     let now = {
@@ -234,6 +235,7 @@ async fn open(config: Config, shop: Arc<Shop>, record: Option<&Path>) -> Result<
         clock,
         token,
         closed: why_closed,
+        disk: disk.clone(),
         books: Arc::new(books::LedgerBooks { ledger: ledger_file, timezone: shop.timezone.clone() }),
     };
     let address = listener.local_addr()?;
