@@ -93,7 +93,7 @@ pub async fn try_out(upstream: &Upstream, who: &str, call: Call, way: Way, effec
     let story = format!("{call:?}, {:.120}, {effect:?}", String::from_utf8_lossy(&way.bytes));
     let state = State::new();
     // Only who never answers is not waited for.
-    let timeout_ms = if way.then == Then::HangsUp { 20_000 } else { 250 };
+    let timeout_ms = if way.then == Then::HangsUp { 20_000 } else { 400 };
     let (url, again) = go_between(upstream.url(), call, way, effect).await;
     let options =
         SyncOptions { timeout_ms, refused_retry_s: 0, decline_retries_s: vec![0], events_per_batch: 1, ..hurried(url) };
@@ -179,6 +179,9 @@ async fn go_between(upstream: String, call: Call, way: Way, effect: Effect) -> (
         let (mut is_first, mut is_spoilt, mut held) = (true, false, Vec::new());
         while let Ok((mut socket, _)) = listener.accept().await {
             let asked = request(&mut socket).await;
+            if asked.is_empty() {
+                continue; // given up before it was asked
+            }
             let ours = is_of(call, &asked);
             if ours && is_spoilt {
                 again.send_replace(true);

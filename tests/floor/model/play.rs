@@ -360,7 +360,7 @@ impl Play {
 
     /// The real ledger takes the whole journal: all its own rules of money hold.
     fn is_a_ledger(&self) -> Result<(), String> {
-        let dir = tempfile::tempdir().expect("a temporary directory");
+        let dir = crate::common::in_memory();
         let path = dir.path().join("ledger.db");
         let mut ledger = Ledger::open(&path).map_err(|e| e.to_string())?;
         for (entries, outbox) in &self.written {
