@@ -479,8 +479,9 @@ impl Daemon {
             decisions: decisions.clone(),
             counters: counters.clone(),
             clock,
-            token: TOKEN.into(),
+            sessions: Arc::new(carryout::web::Sessions::new(TOKEN)),
             closed: watch::channel(None).1,
+            refused: watch::channel(None).1,
             books: books.clone(),
         };
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port on loopback");
