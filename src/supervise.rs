@@ -9,6 +9,7 @@ use sd_notify::NotifyState;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
@@ -23,6 +24,13 @@ pub fn ready(status: &str) {
 pub fn starting(status: &str, more: Duration) {
     let more_us = more.as_micros().try_into().unwrap_or(u32::MAX);
     notify(&[NotifyState::Status(status), NotifyState::ExtendTimeoutUsec(more_us)]);
+}
+
+/// The shop closes to open again at once; [`ready`] ends it.
+pub fn reloading() {
+    let mut states = vec![NotifyState::Reloading];
+    states.extend(NotifyState::monotonic_usec_now());
+    notify(&states);
 }
 
 pub fn stopping() {
@@ -105,14 +113,25 @@ impl Drop for Guard {
     }
 }
 
-/// Waits for SIGTERM or SIGINT.
-pub async fn told_to_stop() -> std::io::Result<&'static str> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    Ok(tokio::select! {
-        _ = terminate.recv() => "SIGTERM",
-        _ = interrupt.recv() => "SIGINT",
-    })
+/// SIGTERM and SIGINT. Lives as long as the process: one that comes while a shop opens anew is not lost.
+pub struct StopSignals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl StopSignals {
+    pub fn listen() -> std::io::Result<StopSignals> {
+        Ok(StopSignals { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    /// Waits for one of them.
+    pub async fn told(&mut self) {
+        let signal = tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        };
+        tracing::info!(signal, "stopping");
+    }
 }
 
 #[cfg(test)]

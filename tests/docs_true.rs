@@ -336,6 +336,7 @@ fn the_runbook_quotes_what_the_page_says() {
         "web/health.rs",
         "ledger/disk.rs",
         "commands/run/closing.rs",
+        "commands/run/prepare.rs",
         "commands/run/taster.rs",
     ];
     let sources = rooms.map(|file| read(&format!("src/{file}"))).join("\n");

@@ -319,9 +319,10 @@ impl Books {
     pub fn price(&self, units: &[Units]) -> Vec<Line> {
         let mut lines: Vec<Line> = Vec::new();
         for u in units.iter().filter(|u| u.quantity > 0 || u.draft) {
-            let Some(product) = self.shop.catalogue.get(&u.product) else { continue };
             let second = lines.iter().any(|line| line.product == u.product);
-            lines.push(line(u, product, self.shop.tax_included, second));
+            let product = self.shop.catalogue.get(&u.product).cloned();
+            let product = product.unwrap_or_else(|| self.shop.catalogue.delisted(&u.product, u.unit_price));
+            lines.push(line(u, &product, self.shop.tax_included, second));
         }
         lines
     }

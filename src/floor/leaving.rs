@@ -113,8 +113,9 @@ impl Floor {
     }
 
     fn needs_review(&self, visit: &Visit, units: &[Units]) -> bool {
+        // Nobody knows whether what left the catalogue since was restricted, nor its tax.
         let restricted =
-            units.iter().any(|unit| self.shop.catalogue.get(&unit.product).is_some_and(|product| product.restricted));
+            units.iter().any(|unit| self.shop.catalogue.get(&unit.product).is_none_or(|product| product.restricted));
         let sure = units.iter().fold(Probability::CERTAIN, |sure, unit| sure.and(unit.probability));
         self.in_doubt(visit) || restricted || sure < self.options.policy.review_below
     }

@@ -39,7 +39,7 @@ impl Floor {
         let (total, tax_total) = totals(&lines);
         let (entered_us, left_us) = times(visit);
         let doubtful = |line: &&Line| {
-            let restricted = self.shop.catalogue.get(&line.product).is_some_and(|product| product.restricted);
+            let restricted = self.shop.catalogue.get(&line.product).is_none_or(|product| product.restricted);
             line.probability < self.options.policy.line_doubt_below || restricted || visit.blind.contains(&line.product)
         };
         let receipt = Receipt {

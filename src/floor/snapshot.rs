@@ -5,7 +5,7 @@ use crate::carts::{Cart, Receipt};
 use crate::events::Reason;
 use serde::Serialize;
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, PartialOrd, Ord)]
 #[serde(rename_all = "snake_case")]
 pub enum State {
     #[default]

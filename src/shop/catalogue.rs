@@ -47,6 +47,22 @@ impl Catalogue {
         self.products.values()
     }
 
+    /// What stands in for a product that was taken before it left the catalogue: owed at the price it was taken at, under
+    /// the highest tax so that none is missing. A human looks at such a receipt.
+    pub fn delisted(&self, id: &ProductId, price: Cents) -> Product {
+        let highest = self.tax_classes.values().max_by_key(|class| class.rate_bp).cloned();
+        Product {
+            id: id.clone(),
+            name: id.to_string(),
+            price,
+            tax: highest.unwrap_or(TaxClass { name: "unknown".into(), rate_bp: 0 }),
+            deposit: Cents::ZERO,
+            weight_g: 0.0,
+            weight_tolerance_g: 0.0,
+            restricted: true,
+        }
+    }
+
     /// Makes a tax class known that no product may use yet.
     pub fn insert_tax_class(&mut self, class: TaxClass) {
         self.tax_classes.insert(class.name.clone(), class);

@@ -70,11 +70,11 @@ fn caller(web: &Web, headers: &HeaderMap) -> Option<Caller> {
     if let Some(given) = headers.get(header::AUTHORIZATION) {
         // A wrong token is not made good by a cookie: who sends one means it.
         let (scheme, token) = given.to_str().ok()?.split_once(' ')?;
-        let fits = scheme.eq_ignore_ascii_case("bearer") && web.sessions.is_token(token.trim());
+        let fits = scheme.eq_ignore_ascii_case("bearer") && web.given.sessions.is_token(token.trim());
         return fits.then_some(Caller::Token);
     }
     let key = session::key_of(headers)?;
-    web.sessions.is_open(&key).then_some(Caller::Session(key))
+    web.given.sessions.is_open(&key).then_some(Caller::Session(key))
 }
 
 /// Whether the request came from a page served under the same name and port. Without an Origin: `!required`.

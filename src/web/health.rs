@@ -34,11 +34,16 @@ pub fn health(
     snapshot: &Snapshot,
     sync: &SyncStatus,
     closed: Option<&String>,
+    refused: Option<&String>,
     silent_for: Duration,
     now: ShopTime,
 ) -> Health {
     let mut state = snapshot.state;
     let mut reasons = snapshot.reasons.clone();
+    if let Some(why) = refused {
+        state = state.max(ShopState::Degraded);
+        reasons.push(why.clone());
+    }
     if let Some(why) = closed {
         // The floor may be a second behind, or waiting for the disk.
         state = ShopState::Closed;
@@ -46,9 +51,7 @@ pub fn health(
         reasons.insert(0, why.clone());
     }
     if sync.reachable == Some(false) {
-        if state == ShopState::Up {
-            state = ShopState::Degraded;
-        }
+        state = state.max(ShopState::Degraded);
         let waiting = match (sync.queue_rows, sync.queue_oldest_us) {
             (0, _) => "Nothing waits to be sent, and it is tried again by itself".to_owned(),
             (1, Some(oldest)) => {
@@ -98,7 +101,8 @@ impl Web {
     pub(super) fn health(&self, snapshot: &Snapshot, sync: &SyncStatus) -> Health {
         let silent_for = self.heard.lock().expect("heard").elapsed();
         let closed = self.given.closed.borrow();
-        health(snapshot, sync, closed.as_ref(), silent_for, self.given.clock.now())
+        let refused = self.given.refused.borrow();
+        health(snapshot, sync, closed.as_ref(), refused.as_ref(), silent_for, self.given.clock.now())
     }
 }
 
@@ -145,7 +149,7 @@ mod tests {
             ),
             ("just started", &Snapshot::default(), &here, None, 0, ShopState::Closed, Some("Starting")),
         ] {
-            let health = health(snapshot, sync, closed, Duration::from_secs(silent_s), now);
+            let health = health(snapshot, sync, closed, None, Duration::from_secs(silent_s), now);
             assert_eq!(health.state, state, "{story}");
             let said = health.reasons.first().map(String::as_str);
             assert!(
@@ -153,7 +157,10 @@ mod tests {
                 "{story}: {said:?}"
             );
         }
-        let said = health(&up, &away, None, Duration::ZERO, now).reasons.remove(0);
+        let files = "The changed files were not taken.".to_owned();
+        let said = health(&up, &here, None, Some(&files), Duration::ZERO, now);
+        assert_eq!((said.state, said.reasons), (ShopState::Degraded, vec![files]));
+        let said = health(&up, &away, None, None, Duration::ZERO, now).reasons.remove(0);
         assert!(
             said.contains("3 messages wait safely on disk, the oldest for 4 min; they are sent by themselves."),
             "{said}"

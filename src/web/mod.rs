@@ -26,6 +26,7 @@ pub use assets::bytes as page_bytes;
 pub use health::{Health, health};
 pub use problem::Problem;
 pub use routes::{Access, route_list, router};
+pub use session::Sessions;
 
 use crate::base::time::Clock;
 use crate::base::{Cents, ChargeId, Counters, ReceiptId, VisitId};
@@ -66,12 +67,14 @@ pub struct WebState {
     pub decisions: broadcast::Sender<Decision>,
     pub counters: Counters,
     pub clock: Clock,
-    /// The bearer token. Empty: nobody is let in.
-    pub token: String,
+    /// Who is let in.
+    pub sessions: Arc<Sessions>,
     /// Why nobody new may come in, also when the floor cannot say so.
     pub closed: watch::Receiver<Option<String>>,
     /// The ledger's.
     pub disk: Arc<Disk>,
+    /// Why the shop's files as they now are were not taken, if they were to be read again.
+    pub refused: watch::Receiver<Option<String>>,
     pub books: Arc<dyn Books>,
 }
 
@@ -90,7 +93,6 @@ const DRAIN: Duration = Duration::from_secs(3);
 /// [`WebState`] and what this room keeps of its own, shared by all requests.
 pub struct Web {
     pub(crate) given: WebState,
-    sessions: session::Sessions,
     streams: Arc<Semaphore>,
     /// When the last snapshot came, on the machine's clock.
     heard: Mutex<Instant>,
@@ -102,7 +104,6 @@ pub struct Web {
 impl Web {
     pub fn new(given: WebState, stopping: watch::Receiver<bool>) -> Arc<Web> {
         Arc::new(Web {
-            sessions: session::Sessions::new(&given.token),
             given,
             streams: Arc::new(Semaphore::new(STREAMS)),
             heard: Mutex::new(Instant::now()),

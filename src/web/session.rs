@@ -1,6 +1,7 @@
 //! Sessions of the page: the token is posted once, the browser keeps a cookie that its scripts cannot read.
 //!
-//! Sessions live in memory: a restart of the daemon logs everybody out, and the page asks for the token again.
+//! Sessions live in memory: a restart of the daemon logs everybody out, and the page asks for the token again. A reload
+//! does not.
 
 use super::body::Json;
 use super::door::{self, Caller};
@@ -30,6 +31,7 @@ pub struct Sessions {
 }
 
 impl Sessions {
+    /// Of this bearer token. Empty: nobody is let in.
     pub fn new(token: &str) -> Sessions {
         Sessions { token: (!token.is_empty()).then(|| digest(token)), open: Mutex::default() }
     }
@@ -94,14 +96,14 @@ pub async fn log_in(
         web.given.counters.count("web.foreign_origin");
         return Err(Problem::foreign("Log in on this daemon's own page."));
     }
-    if !web.sessions.is_token(login.token.trim()) {
+    if !web.given.sessions.is_token(login.token.trim()) {
         web.given.counters.refuse("web.token_wrong", "somebody tried to log in on the page with a wrong token");
         return Err(Problem::unauthorised());
     }
     let cookie = format!(
         "{}={}; HttpOnly; SameSite=Strict; Path=/; Max-Age={}",
         cookie_name(&headers),
-        web.sessions.begin(),
+        web.given.sessions.begin(),
         SESSION_LASTS.as_secs()
     );
     Ok(with_cookie(&cookie))
@@ -113,7 +115,7 @@ pub async fn log_out(
     headers: HeaderMap,
 ) -> Response {
     if let Caller::Session(key) = caller {
-        web.sessions.end(&key);
+        web.given.sessions.end(&key);
     }
     with_cookie(&format!("{}=; HttpOnly; SameSite=Strict; Path=/; Max-Age=0", cookie_name(&headers)))
 }

@@ -89,7 +89,7 @@ impl Watching {
             }
         }
         if let Caller::Session(key) = &self.caller
-            && !self.web.sessions.is_open(key)
+            && !self.web.given.sessions.is_open(key)
         {
             return None;
         }

@@ -25,6 +25,7 @@ mod kill;
 mod onvif;
 mod page;
 mod poison;
+mod reload;
 mod replay;
 mod scales;
 mod secrets;

@@ -192,6 +192,10 @@ impl LiveShop {
             heard[said..].iter().find(alive).map(drop)
         })
         .await;
+        self.every_device_is_heard().await;
+    }
+
+    async fn every_device_is_heard(&self) {
         self.until("every device has been heard", async |shop| {
             let metrics = shop.text("/metrics").await;
             let counted = |name: &str| metrics.contains(&format!("carryout_events_total{{name=\"{name}\"}}"));
@@ -259,6 +263,25 @@ impl LiveShop {
                 Some(rest.lines().next().unwrap_or_default().trim_end_matches('/').to_owned())
             })
             .await;
+    }
+
+    /// SIGHUP, as `systemctl reload` sends it.
+    pub fn hang_up(&mut self) {
+        let pid = self.pid().expect("a daemon") as libc::pid_t;
+        // SAFETY: a plain system call; the child is ours and alive, so its id is not another's.
+        assert_eq!(unsafe { libc::kill(pid, libc::SIGHUP) }, 0);
+    }
+
+    /// The same, and the daemon has opened anew.
+    pub async fn reload(&mut self) {
+        let ready = |told: &Vec<String>| told.iter().filter(|state| state.contains("READY=1")).count();
+        let before = ready(&self.told_manager.lock().unwrap());
+        self.hang_up();
+        self.until("the daemon is ready again", async |shop| {
+            (ready(&shop.told_manager.lock().unwrap()) > before).then_some(())
+        })
+        .await;
+        self.every_device_is_heard().await;
     }
 
     /// The daemon's process, as long as it lives.
@@ -488,6 +511,19 @@ impl LiveShop {
             text += &String::from_utf8_lossy(&chunk);
         }
         text
+    }
+
+    /// Logs in as the page does: the session's cookie.
+    pub async fn log_in(&self) -> String {
+        let request = self.http.post(format!("{}/api/v1/session", self.page)).json(&json!({ "token": TOKEN }));
+        let answer = request.send().await.expect("an answer");
+        let cookie = answer.headers()["set-cookie"].to_str().expect("plain text");
+        cookie.split(';').next().expect("a pair").to_owned()
+    }
+
+    pub async fn is_logged_in(&self, cookie: &str) -> bool {
+        let request = self.http.get(format!("{}/api/v1/visits", self.page)).header("cookie", cookie);
+        self.answer(request).await.0 == 200
     }
 
     async fn call(&self, request: reqwest::RequestBuilder) -> (u16, Value) {

@@ -480,9 +480,10 @@ impl Daemon {
             decisions: decisions.clone(),
             counters: counters.clone(),
             clock,
-            token: TOKEN.into(),
+            sessions: Arc::new(carryout::web::Sessions::new(TOKEN)),
             closed: watch::channel(None).1,
             disk: Arc::new(Disk::of(&std::env::temp_dir(), 0)),
+            refused: watch::channel(None).1,
             books: books.clone(),
         };
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port on loopback");

@@ -9,27 +9,29 @@ mod books;
 mod closing;
 mod floor_thread;
 mod model;
+mod prepare;
 mod recording;
 pub mod taster;
 
 use crate::base::limits::{FLOOR_QUEUE, LEDGER_QUEUE, MODEL_QUEUE, PUBLISH_QUEUE, TICK};
 use crate::base::time::Clock;
-use crate::base::{Counters, SecretFile, ShopTime};
+use crate::base::{Counters, ShopTime};
 use crate::commands::replay::Beginning;
-use crate::config::{CONFIG_FILE, Config};
+use crate::config::CONFIG_FILE;
 use crate::events::{Decision, Effect, Observation, Stamped};
 use crate::floor::{DeviceClocks, Floor, FloorOptions, Snapshot};
 use crate::ledger::{self, BALLAST_BYTES, Batch, Disk};
 use crate::perception::{self, Look};
 use crate::sensors::publish::Publish;
 use crate::sensors::{Incoming, mqtt};
-use crate::shop::{Problem, Shop};
-use crate::supervise::{self, keep};
-use crate::sync::{self, Client, SyncStatus, SyncTask};
+use crate::shop::Shop;
+use crate::supervise::{self, StopSignals, keep};
+use crate::sync::{SyncStatus, SyncTask};
 use crate::web::{self, WebState};
 use floor_thread::FloorThread;
+use prepare::{Prepared, Reloads};
 use std::error::Error;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -56,31 +58,58 @@ type Failure = Box<dyn Error + Send + Sync>;
 const STATUS_EVERY: Duration = Duration::from_secs(5);
 
 pub fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
-    let Some((mut config, shop)) = read(&args.config) else { return Ok(ExitCode::FAILURE) };
-    config.clock.devices = args.clock.unwrap_or(config.clock.devices);
+    let mut prepared = match Prepared::read(args) {
+        Ok(prepared) => prepared,
+        Err(problems) => {
+            problems.iter().for_each(|problem| eprintln!("{problem}"));
+            return Ok(ExitCode::FAILURE);
+        }
+    };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(open(config, Arc::new(shop), args.record.as_deref()))?;
+    runtime.block_on(async {
+        let counters = Counters::default();
+        let mut stops = StopSignals::listen()?;
+        let mut reloads = Reloads::listen(args.clone(), counters.clone())?;
+        let mut record = args.record.clone();
+        // Once, and again after every reload. A recording is of one opening: the next goes to DIR-2, DIR-3 ...
+        for opening in 2.. {
+            match open(prepared, record, &mut stops, &mut reloads, counters.clone()).await? {
+                None => break,
+                Some(next) => prepared = next,
+            }
+            record = args.record.as_ref().map(|dir| PathBuf::from(format!("{}-{opening}", dir.display())));
+        }
+        Ok::<_, Failure>(())
+    })?;
     // Tasks that still wait for somebody's answer have had their time.
     runtime.shutdown_timeout(Duration::from_secs(1));
     Ok(ExitCode::SUCCESS)
 }
 
-/// Config and shop; `None` (and every problem printed) when a shop cannot open with them.
-fn read(file: &Path) -> Option<(Config, Shop)> {
-    let tell = |problems: &[Problem]| problems.iter().for_each(|problem| eprintln!("{problem}"));
-    let config = Config::read(file).inspect_err(|problems| tell(problems)).ok()?;
-    let (shop, warnings) = Shop::read(&config.shop.directory).inspect_err(|problems| tell(problems)).ok()?;
-    for warning in warnings {
-        tracing::warn!(%warning, "shop files");
-    }
-    Some((config, shop))
+/// Why a shop closes.
+enum Closing {
+    /// Somebody said so.
+    Told,
+    /// To open with these.
+    Reload(Box<Prepared>),
+    Died(String),
 }
 
-async fn open(config: Config, shop: Arc<Shop>, record: Option<&Path>) -> Result<(), Failure> {
-    let counters = Counters::default();
+/// Opens the shop, and closes it when it is time; with what to open again, if it is to be.
+async fn open(
+    prepared: Prepared,
+    record: Option<PathBuf>,
+    stops: &mut StopSignals,
+    reloads: &mut Reloads,
+    counters: Counters,
+) -> Result<Option<Prepared>, Failure> {
+    let (config, shop) = (&prepared.config, prepared.shop.clone());
     let ledger_file = ledger::file_in(&config.state.directory);
     let disk = Arc::new(Disk::of(&config.state.directory, BALLAST_BYTES));
-    let ledger = closing::open_ledger(&ledger_file, &disk).await?;
+    let ledger = tokio::select! {
+        opened = closing::open_ledger(&ledger_file, &disk) => opened?,
+        () = stops.told() => return Ok(None),
+    };
     // Without it the shop opens closed: `closing` says why.
     if let Err(error) = disk.hold() {
         tracing::warn!(%error, "no ballast");
@@ -112,15 +141,10 @@ async fn open(config: Config, shop: Arc<Shop>, record: Option<&Path>) -> Result<
     let (durable, ticks) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
     let (wake_sync, floor_stop) = (Arc::new(Notify::new()), Arc::new(AtomicBool::new(false)));
 
-    // Everything that can refuse to start does so before the first thread.
-    sync::install_tls_provider();
-    let client = Client::new(&config.upstream, shop.id.clone(), &shop.currency)?;
-    let listener = tokio::net::TcpListener::bind(config.web.listen)
-        .await
-        .map_err(|error| format!("[web] listen {}: {error}; is another carryout running?", config.web.listen))?;
-    let token = read_token(config.web.token_file.as_ref())?;
+    let listener = tokio::net::TcpListener::from_std(prepared.listener.try_clone()?)?;
+    let client = prepared.client.clone();
     let recording = record.map(|dir| {
-        recording::start(dir, &config.shop.directory, &beginning, &entries)
+        recording::start(&dir, &config.shop.directory, &beginning, &entries)
             .map_err(|error| format!("--record {}: {error}", dir.display()))
     });
     let recording = recording.transpose()?;
@@ -233,9 +257,10 @@ async fn open(config: Config, shop: Arc<Shop>, record: Option<&Path>) -> Result<
         decisions,
         counters: counters.clone(),
         clock,
-        token,
+        sessions: prepared.sessions.clone(),
         closed: why_closed,
         disk: disk.clone(),
+        refused: reloads.refused(),
         books: Arc::new(books::LedgerBooks { ledger: ledger_file, timezone: shop.timezone.clone() }),
     };
     let address = listener.local_addr()?;
@@ -251,17 +276,24 @@ async fn open(config: Config, shop: Arc<Shop>, record: Option<&Path>) -> Result<
     tracing::info!(page = %format!("http://{address}/"), "started");
     supervise::ready(&format!("started; page on http://{address}/"));
 
-    // Until told to stop, or until a part that must not fail has failed.
+    // Until told to stop or to open anew, or until a part that must not fail has failed.
     let ended = {
         let closed = to_ledger.clone();
         tokio::select! {
-            signal = supervise::told_to_stop() => { tracing::info!(signal = signal?, "stopping"); None }
-            () = closed.closed() => Some("the ledger's writer ended".to_owned()),
-            () = to_floor.closed() => Some("the floor's thread ended".to_owned()),
-            died = failing.wait_for(Option::is_some) => died.map_or(None, |name| *name).map(|name| format!("{name} died")),
+            () = stops.told() => Closing::Told,
+            next = reloads.next(&prepared) => Closing::Reload(Box::new(next)),
+            () = closed.closed() => Closing::Died("the ledger's writer ended".to_owned()),
+            () = to_floor.closed() => Closing::Died("the floor's thread ended".to_owned()),
+            died = failing.wait_for(Option::is_some) => match died.map_or(None, |name| *name) {
+                Some(name) => Closing::Died(format!("{name} died")),
+                None => Closing::Told,
+            },
         }
     };
-    supervise::stopping();
+    match ended {
+        Closing::Reload(_) => supervise::reloading(),
+        _ => supervise::stopping(),
+    }
     // In order: who brings something, then the floor, then the ledger: what the floor has taken becomes durable.
     eyes_stop.store(true, Ordering::Release);
     stop.send_replace(true);
@@ -287,13 +319,18 @@ async fn open(config: Config, shop: Arc<Shop>, record: Option<&Path>) -> Result<
     })
     .await?;
     match (ended, stopped) {
-        (None, (false, Ok(Ok(())))) => {
+        (Closing::Told, (false, Ok(Ok(())))) => {
             taster::ended_well(&config.state.directory);
             tracing::info!("stopped");
-            Ok(())
+            Ok(None)
+        }
+        (Closing::Reload(next), (false, Ok(Ok(())))) => {
+            taster::ended_well(&config.state.directory);
+            Ok(Some(*next))
         }
         (_, (_, Ok(Err(error)))) => Err(error.into()),
-        (ended, _) => Err(ended.unwrap_or_else(|| "a part of the shop died while stopping".to_owned()).into()),
+        (Closing::Died(why), _) => Err(why.into()),
+        _ => Err("a part of the shop died while stopping".into()),
     }
 }
 
@@ -354,17 +391,5 @@ async fn tell_status(
         if told.as_ref().is_none_or(stale) && to_broker.try_send(message.clone()).is_ok() {
             told = Some((message, now));
         }
-    }
-}
-
-fn read_token(file: Option<&SecretFile>) -> Result<String, Failure> {
-    let Some(file) = file else {
-        tracing::warn!("no [web] token_file: the page shows only whether the shop is up, and nobody may write");
-        return Ok(String::new());
-    };
-    let line = file.first_line().map_err(|error| format!("[web] token_file: {error}"))?;
-    match line.trim() {
-        token if token.len() >= 16 => Ok(token.to_owned()),
-        _ => Err(format!("[web] token_file {file}: its first line must be at least 16 characters").into()),
     }
 }
