@@ -1,0 +1,186 @@
+//! What upstream's answers mean: status and bytes in, our own few words out. No network, no clock.
+//!
+//! What matters about a failure is whether upstream can have acted on the request, so that is what [`Failed`] says.
+
+use crate::base::card::{holds_card_number, looks_like_card_number};
+use crate::base::{Cents, TapId};
+use crate::events::Answer;
+use crate::shop::problems::shown;
+use serde_json::Value;
+
+/// Characters of an authorisation's id, as of a token. More: not meant as one.
+const AUTHORIZATION_ID_CHARS: usize = 256;
+
+/// Why a call did not end in 2xx.
+#[derive(Debug)]
+pub enum Failed {
+    /// No connection: upstream has seen nothing.
+    NotSent(String),
+    /// The request may have arrived; timeout, broken connection.
+    NoAnswer(String),
+    /// 402 with its reason.
+    Declined(String),
+    /// 5xx: it may have had its effect.
+    Ill(String),
+    /// Another 4xx: refused without effect.
+    Refused { status: u16, why: String },
+}
+
+/// What came of a call, as far as its row is concerned.
+#[derive(Debug, PartialEq)]
+pub enum Verdict {
+    Captured,
+    Declined(String),
+    /// The refund was made; the release or the events arrived.
+    Done,
+    /// Upstream never had it, for want of a connection. Nothing of the row changes.
+    NotSent(String),
+    /// Upstream may have it or not.
+    Unknown(String),
+    /// Upstream is well and will not have this: a person must look.
+    Refused {
+        status: u16,
+        why: String,
+    },
+}
+
+impl Verdict {
+    /// Whether upstream as a whole is in trouble, so that others need not try.
+    pub fn is_trouble(&self) -> bool {
+        matches!(self, Verdict::NotSent(_) | Verdict::Unknown(_) | Verdict::Refused { status: 401 | 403, .. })
+    }
+}
+
+impl From<Failed> for Verdict {
+    fn from(failed: Failed) -> Verdict {
+        match failed {
+            Failed::NotSent(why) => Verdict::NotSent(why),
+            Failed::NoAnswer(why) | Failed::Ill(why) => Verdict::Unknown(why),
+            Failed::Declined(reason) => Verdict::Declined(reason),
+            Failed::Refused { status: status @ (401 | 403), why } => {
+                Verdict::Refused { status, why: format!("{why}: check the token in upstream.token_file") }
+            }
+            Failed::Refused { status, why } => Verdict::Refused { status, why },
+        }
+    }
+}
+
+/// The body of a 2xx, `Null` where it is no JSON; or what else the status says.
+pub fn read(status: u16, bytes: &[u8]) -> Result<Value, Failed> {
+    let body: Value = serde_json::from_slice(bytes).unwrap_or(Value::Null);
+    let reason = || match body["reason"].as_str() {
+        None => "no reason given".to_owned(),
+        Some(text) if looks_like_card_number(text) => "a reason that looks like a card number".to_owned(),
+        Some(text) => text.chars().take(200).collect(),
+    };
+    match status {
+        200..=299 => Ok(body),
+        402 => Err(Failed::Declined(reason())),
+        // Neither says anything about the thing itself; both pass.
+        408 | 425 | 429 => Err(Failed::Ill(format!("upstream answered {status}"))),
+        400..=499 => Err(Failed::Refused { status, why: reason() }),
+        _ => Err(Failed::Ill(format!("upstream answered {status}"))),
+    }
+}
+
+/// `POST /v1/authorizations`. An acceptance that cannot be meant is no answer, and so is every failure but a decline.
+pub fn authorised(tap: &TapId, answer: Result<Value, Failed>) -> Answer {
+    match answer {
+        Ok(answer) => held(&answer).unwrap_or_else(|| {
+            tracing::warn!(%tap, "upstream accepted an authorisation without saying what it holds");
+            Answer::Unreachable
+        }),
+        Err(Failed::Declined(reason)) => Answer::Declined { reason },
+        Err(failed) => {
+            tracing::info!(%tap, ?failed, "no authorisation");
+            Answer::Unreachable
+        }
+    }
+}
+
+/// What upstream holds; `None` for an answer that cannot be meant. The id goes into the ledger and into an address.
+fn held(answer: &Value) -> Option<Answer> {
+    let id = answer["authorization_id"].as_str()?;
+    let plain = (1..=AUTHORIZATION_ID_CHARS).contains(&id.chars().count()) && !id.chars().any(char::is_control);
+    let amount = answer["amount"].as_i64().filter(|amount| *amount >= 0)?;
+    let expires_us = answer["expires_us"].as_i64()?;
+    (plain && !holds_card_number(&answer["authorization_id"])).then(|| Answer::Held {
+        authorization_id: id.to_owned(),
+        amount: Cents(amount),
+        expires_us,
+    })
+}
+
+/// `POST /v1/charges` and `GET /v1/charges/{id}`; `body` is the charge as we send it.
+pub fn charged(answer: Result<Value, Failed>, body: &Value) -> Verdict {
+    match answer {
+        Ok(answer) => standing(&answer, body),
+        Err(failed) => failed.into(),
+    }
+}
+
+/// What `{state}` says of our charge.
+fn standing(answer: &Value, body: &Value) -> Verdict {
+    // Optional on the wire; where upstream says what it took, it must be what we asked.
+    if answer.get("total").is_some_and(|total| *total != body["total"]) {
+        return Verdict::Refused {
+            status: 409,
+            why: format!("upstream has this charge with a total of {}, we have {}", answer["total"], body["total"]),
+        };
+    }
+    match answer["state"].as_str() {
+        Some("captured") => Verdict::Captured,
+        Some("declined") => Verdict::Declined(answer["reason"].as_str().unwrap_or("no reason given").to_owned()),
+        Some(other) => Verdict::Unknown(format!("upstream says {}", shown(other))),
+        None => Verdict::Unknown("upstream accepted it without saying how it stands".into()),
+    }
+}
+
+/// `POST /v1/refunds`.
+pub fn refunded(answer: Result<Value, Failed>) -> Verdict {
+    match answer {
+        Ok(_) => Verdict::Done,
+        // A refund knows no decline: whatever says no says no.
+        Err(Failed::Declined(why)) => Verdict::Refused { status: 402, why },
+        Err(failed) => failed.into(),
+    }
+}
+
+/// `POST /v1/authorizations/{id}/release`.
+pub fn released(answer: Result<Value, Failed>) -> Verdict {
+    match answer {
+        // An authorisation upstream does not know holds nothing.
+        Ok(_) | Err(Failed::Refused { status: 404, .. }) => Verdict::Done,
+        Err(failed) => failed.into(),
+    }
+}
+
+/// `POST /v1/events`.
+pub fn delivered(answer: Result<Value, Failed>) -> Verdict {
+    answer.map_or_else(Verdict::from, |_| Verdict::Done)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn what_an_answer_says_of_a_charge() {
+        let body = json!({"total": 250});
+        for (story, answer, verdict) in [
+            ("captured", json!({"state": "captured"}), Verdict::Captured),
+            ("captured, with the sum", json!({"state": "captured", "total": 250}), Verdict::Captured),
+            ("declined", json!({"state": "declined", "reason": "expired"}), Verdict::Declined("expired".into())),
+            ("still at it", json!({"state": "pending"}), Verdict::Unknown("upstream says pending".into())),
+            (
+                "another sum under our id",
+                json!({"state": "captured", "total": 9}),
+                Verdict::Refused { status: 409, why: "upstream has this charge with a total of 9, we have 250".into() },
+            ),
+            ("nonsense", json!([]), Verdict::Unknown("upstream accepted it without saying how it stands".into())),
+        ] {
+            assert_eq!(charged(Ok(answer), &body), verdict, "{story}");
+        }
+    }
+}
