@@ -11,8 +11,14 @@ mod cells;
 mod daemon;
 mod doors;
 mod kinds;
+#[path = "../web/sample.rs"]
+#[allow(dead_code)]
+mod sample;
 #[path = "../common/small_shop.rs"]
 mod small_shop;
+#[path = "../web/stubs.rs"]
+#[allow(dead_code)]
+mod stubs;
 
 use carryout::events::Answer;
 use cells::Cell;
