@@ -106,7 +106,8 @@ pub fn told_by_parser(message: &str) -> String {
     shown_within(message.lines().next().unwrap_or_default(), 4 * SHOWN_CHARS)
 }
 
-fn shown_within(value: &str, chars: usize) -> String {
+/// The same, cut at so many characters.
+pub fn shown_within(value: &str, chars: usize) -> String {
     if looks_like_card_number(value) {
         return "(hidden: it looks like a card number)".into();
     }

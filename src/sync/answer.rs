@@ -1,15 +1,19 @@
 //! What upstream's answers mean: status and bytes in, our own few words out. No network, no clock.
 //!
-//! What matters about a failure is whether upstream can have acted on the request, so that is what [`Failed`] says.
+//! What matters about a failure is whether upstream can have acted on the request, so that is what [`Failed`] says. Its own
+//! words go to books, log and page: they are cut, printable and never a card number.
 
-use crate::base::card::{holds_card_number, looks_like_card_number};
+use crate::base::card::holds_card_number;
 use crate::base::{Cents, TapId};
 use crate::events::Answer;
-use crate::shop::problems::shown;
+use crate::shop::problems::{shown, shown_within};
 use serde_json::Value;
 
 /// Characters of an authorisation's id, as of a token. More: not meant as one.
 const AUTHORIZATION_ID_CHARS: usize = 256;
+
+/// Characters of a reason. More: cut.
+const REASON_CHARS: usize = 200;
 
 /// Why a call did not end in 2xx.
 #[derive(Debug)]
@@ -68,19 +72,19 @@ impl From<Failed> for Verdict {
 /// The body of a 2xx, `Null` where it is no JSON; or what else the status says.
 pub fn read(status: u16, bytes: &[u8]) -> Result<Value, Failed> {
     let body: Value = serde_json::from_slice(bytes).unwrap_or(Value::Null);
-    let reason = || match body["reason"].as_str() {
-        None => "no reason given".to_owned(),
-        Some(text) if looks_like_card_number(text) => "a reason that looks like a card number".to_owned(),
-        Some(text) => text.chars().take(200).collect(),
-    };
     match status {
         200..=299 => Ok(body),
-        402 => Err(Failed::Declined(reason())),
+        402 => Err(Failed::Declined(reason(&body))),
         // Neither says anything about the thing itself; both pass.
         408 | 425 | 429 => Err(Failed::Ill(format!("upstream answered {status}"))),
-        400..=499 => Err(Failed::Refused { status, why: reason() }),
+        400..=499 => Err(Failed::Refused { status, why: reason(&body) }),
         _ => Err(Failed::Ill(format!("upstream answered {status}"))),
     }
+}
+
+fn reason(body: &Value) -> String {
+    let given = body["reason"].as_str().filter(|text| !text.is_empty());
+    given.map_or_else(|| "no reason given".to_owned(), |text| shown_within(text, REASON_CHARS))
 }
 
 /// `POST /v1/authorizations`. An acceptance that cannot be meant is no answer, and so is every failure but a decline.
@@ -122,15 +126,14 @@ pub fn charged(answer: Result<Value, Failed>, body: &Value) -> Verdict {
 /// What `{state}` says of our charge.
 fn standing(answer: &Value, body: &Value) -> Verdict {
     // Optional on the wire; where upstream says what it took, it must be what we asked.
-    if answer.get("total").is_some_and(|total| *total != body["total"]) {
-        return Verdict::Refused {
-            status: 409,
-            why: format!("upstream has this charge with a total of {}, we have {}", answer["total"], body["total"]),
-        };
+    if let Some(total) = answer.get("total").filter(|total| **total != body["total"]) {
+        let total = shown(&total.to_string());
+        let why = format!("upstream has this charge with a total of {total}, we have {}", body["total"]);
+        return Verdict::Refused { status: 409, why };
     }
     match answer["state"].as_str() {
         Some("captured") => Verdict::Captured,
-        Some("declined") => Verdict::Declined(answer["reason"].as_str().unwrap_or("no reason given").to_owned()),
+        Some("declined") => Verdict::Declined(reason(answer)),
         Some(other) => Verdict::Unknown(format!("upstream says {}", shown(other))),
         None => Verdict::Unknown("upstream accepted it without saying how it stands".into()),
     }
@@ -182,5 +185,29 @@ mod tests {
         ] {
             assert_eq!(charged(Ok(answer), &body), verdict, "{story}");
         }
+    }
+
+    #[test]
+    fn its_words_are_cut_printable_and_never_a_card_number() {
+        let hidden = "(hidden: it looks like a card number)";
+        let long = "x".repeat(300);
+        let cut = format!("{}…", "x".repeat(199));
+        for (given, told) in [
+            (json!("4111 1111 1111 1111 expired"), hidden),
+            (json!("two\nlines"), "two?lines"),
+            (json!(long), &cut),
+            (json!(""), "no reason given"),
+            (json!({"a": 1}), "no reason given"),
+        ] {
+            let answer = json!({"state": "declined", "reason": given});
+            assert_eq!(charged(Ok(answer.clone()), &json!({})), Verdict::Declined(told.into()), "200 {given}");
+            let refused = charged(read(422, answer.to_string().as_bytes()), &json!({}));
+            assert_eq!(refused, Verdict::Refused { status: 422, why: told.into() }, "422 {given}");
+        }
+        let Verdict::Refused { why, .. } = charged(Ok(json!({"total": "4111111111111111"})), &json!({"total": 1}))
+        else {
+            panic!("another sum is taken for ours")
+        };
+        assert_eq!(why, format!("upstream has this charge with a total of {hidden}, we have 1"));
     }
 }
