@@ -5,5 +5,5 @@
 mod shared;
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
-    shared::families::shop(data);
+    shared::families::shop_files(data);
 });

@@ -106,16 +106,19 @@ pub fn told_by_parser(message: &str) -> String {
     shown_within(message.lines().next().unwrap_or_default(), 4 * SHOWN_CHARS)
 }
 
-fn shown_within(value: &str, chars: usize) -> String {
-    if looks_like_card_number(value) {
-        return "(hidden: it looks like a card number)".into();
-    }
+/// The same, cut at so many characters.
+pub fn shown_within(value: &str, chars: usize) -> String {
     let clean = |c: char| if c.is_control() { '?' } else { c };
-    if value.chars().count() <= chars {
+    let shown: String = if value.chars().count() <= chars {
         value.chars().map(clean).collect()
     } else {
         value.chars().take(chars - 1).map(clean).chain(['…']).collect()
+    };
+    // More digits than a card has may be cut down to as many as it has.
+    if looks_like_card_number(value) || looks_like_card_number(&shown) {
+        return "(hidden: it looks like a card number)".into();
     }
+    shown
 }
 
 /// The known word nearest to what was written, if one is near enough to be worth naming: a quarter of its letters, or
@@ -160,6 +163,22 @@ mod tests {
                 "planogram.csv line 14: unknown product 0731; did you mean 0732?"
             ]
         );
+    }
+
+    #[test]
+    fn a_value_is_shown_short_printable_and_never_as_a_card_number() {
+        let hidden = "(hidden: it looks like a card number)";
+        for (value, chars, shown) in [
+            ("0731", 10, "0731"),
+            ("two\nlines", 10, "two?lines"),
+            ("a long word", 10, "a long wo…"),
+            ("4111 1111 1111 1111", 20, hidden),
+            ("4111 1111 1111 1111", 10, hidden),
+            // 25 digits are no card number; the first 17 of these are.
+            ("4444444444444444444444444", 18, hidden),
+        ] {
+            assert_eq!(shown_within(value, chars), shown, "{value} within {chars}");
+        }
     }
 
     #[test]

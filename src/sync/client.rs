@@ -1,11 +1,9 @@
-//! The calls of wire.md's upstream table, each with what came of it.
-//!
-//! What matters about a failure is whether upstream can have acted on the request, so that is what [`Failed`] says.
+//! The calls of wire.md's upstream table: requests out, answers in. What an answer means is `answer`'s question.
 
+use super::answer::{self, Failed};
 use super::body;
 use super::options::{SyncError, SyncOptions, install_tls_provider};
 use super::probe::Unanswered;
-use crate::base::card::{holds_card_number, looks_like_card_number};
 use crate::base::time::Clock;
 use crate::base::{Cents, ShopId, TapId};
 use crate::events::{Answer, Authorised, Credential, Observation, Stamped};
@@ -20,12 +18,6 @@ use tokio::sync::{Semaphore, mpsc};
 /// Authorisations under way at once. More: answered `Unreachable` at once, and the offline rule decides.
 const AUTHORISATIONS: usize = 64;
 
-/// Characters of an authorisation's id, as of a token. More: not meant as one.
-const AUTHORIZATION_ID_CHARS: usize = 256;
-
-/// Characters of a reason that are kept: it goes into the ledger for good.
-const REASON_CHARS: usize = 200;
-
 /// Bytes of an answer that are read; more is cut off and does not parse.
 const ANSWER_BYTES: usize = 4 * 1024 * 1024;
 
@@ -39,21 +31,6 @@ pub struct Client {
     timeout: Duration,
     authorise_timeout: Duration,
     authorisations: Arc<Semaphore>,
-}
-
-/// Why a call did not end in 2xx.
-#[derive(Debug)]
-pub(super) enum Failed {
-    /// No connection: upstream has seen nothing.
-    NotSent(String),
-    /// The request may have arrived; timeout, broken connection.
-    NoAnswer(String),
-    /// 402 with its reason.
-    Declined(String),
-    /// 5xx, a redirect, "later": it may have had its effect.
-    Ill(String),
-    /// Another 4xx: refused without effect.
-    Refused { status: u16, why: String },
 }
 
 impl Client {
@@ -99,17 +76,7 @@ impl Client {
             timeout: self.authorise_timeout,
             ..Request::post(&["authorizations"], &body)
         };
-        match self.call(post).await {
-            Ok(answer) => held(&answer).unwrap_or_else(|| {
-                tracing::warn!(%tap, "upstream accepted an authorisation without saying what it holds");
-                Answer::Unreachable
-            }),
-            Err(Failed::Declined(reason)) => Answer::Declined { reason },
-            Err(failed) => {
-                tracing::info!(%tap, ?failed, "no authorisation");
-                Answer::Unreachable
-            }
-        }
+        answer::authorised(tap, self.call(post).await)
     }
 
     /// Carries out `Effect::Authorise`: the answer reaches the floor whenever it comes.
@@ -146,13 +113,9 @@ impl Client {
         })
     }
 
-    /// `GET /v1/charges/{id}`; `None` when upstream never saw it.
-    pub(super) async fn find_charge(&self, id: &str) -> Result<Option<Value>, Failed> {
-        match self.call(Request { method: Method::GET, ..Request::bare(&["charges", id]) }).await {
-            Ok(answer) => Ok(Some(answer)),
-            Err(Failed::Refused { status: 404, .. }) => Ok(None),
-            Err(failed) => Err(failed),
-        }
+    /// `GET /v1/charges/{id}`; 404 when upstream never saw it.
+    pub(super) async fn find_charge(&self, id: &str) -> Result<Value, Failed> {
+        self.call(Request { method: Method::GET, ..Request::bare(&["charges", id]) }).await
     }
 
     pub(super) async fn send_charge(&self, id: &str, body: &Value) -> Result<Value, Failed> {
@@ -195,18 +158,7 @@ impl Client {
             }
             bytes.extend_from_slice(&chunk);
         }
-        let body: Value = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
-        match status.as_u16() {
-            200..=299 => Ok(body),
-            300..=399 => Err(Failed::Ill(format!(
-                "upstream answered {status}, and no charge follows a redirect: set upstream.url to where it leads"
-            ))),
-            402 => Err(Failed::Declined(reason(&body))),
-            // Neither says anything about the thing itself; both pass.
-            408 | 425 | 429 => Err(Failed::Ill(format!("upstream answered {status}"))),
-            status @ 400..=499 => Err(Failed::Refused { status, why: reason(&body) }),
-            _ => Err(Failed::Ill(format!("upstream answered {status}"))),
-        }
+        answer::read(status.as_u16(), &bytes)
     }
 }
 
@@ -229,28 +181,6 @@ impl<'a> Request<'a> {
     fn post(path: &'a [&'a str], body: &'a Value) -> Request<'a> {
         Request { body: Some(body), ..Request::bare(path) }
     }
-}
-
-/// Why not, in upstream's words as far as they are fit for books and page.
-pub(super) fn reason(answer: &Value) -> String {
-    match answer["reason"].as_str() {
-        None => "no reason given".to_owned(),
-        Some(text) if looks_like_card_number(text) => "a reason that looks like a card number".to_owned(),
-        Some(text) => text.chars().take(REASON_CHARS).collect(),
-    }
-}
-
-/// What upstream holds; `None` for an answer that cannot be meant. The id goes into the ledger and into an address.
-fn held(answer: &Value) -> Option<Answer> {
-    let id = answer["authorization_id"].as_str()?;
-    let plain = (1..=AUTHORIZATION_ID_CHARS).contains(&id.chars().count()) && !id.chars().any(char::is_control);
-    let amount = answer["amount"].as_i64().filter(|amount| *amount >= 0)?;
-    let expires_us = answer["expires_us"].as_i64()?;
-    (plain && !holds_card_number(&answer["authorization_id"])).then(|| Answer::Held {
-        authorization_id: id.to_owned(),
-        amount: Cents(amount),
-        expires_us,
-    })
 }
 
 /// An error with its causes on one line; the address is known and may hold an id.

@@ -10,10 +10,10 @@
 //! answer. Sync writes nothing itself but notes on its rows, and those through the ledger's one writer. It restarts for
 //! ever; what it was doing when it died is asked for, not repeated.
 //!
-//! Reading on: `options.rs` what can be set, `client.rs` the calls of wire.md, `body.rs` what they carry, `worker.rs` what
-//! goes out when, `call.rs` one row's way, `probe.rs` a
-//! question that changes nothing.
+//! Reading on: `options.rs` what can be set, `client.rs` the calls of wire.md, `body.rs` what they carry, `answer.rs`
+//! what comes back, `worker.rs` what goes out when, `call.rs` one row's way, `probe.rs` a question that changes nothing.
 
+pub mod answer;
 pub mod body;
 mod call;
 mod client;

@@ -5,7 +5,8 @@
 //! is in trouble one call at a time finds out whether it is back, after pauses with full jitter, so that a hundred shops
 //! do not come back in step.
 
-use super::call::{Call, Verdict, carry};
+use super::answer::Verdict;
+use super::call::{Call, carry};
 use super::client::Client;
 use super::{SyncError, SyncOptions, SyncStatus, body};
 use crate::base::time::Clock;

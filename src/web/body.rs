@@ -96,6 +96,18 @@ fn what_is_wrong(error: &serde_json::Error) -> String {
     }
 }
 
+/// A name in a path.
+pub struct Name(pub String);
+
+impl FromRequestParts<Arc<Web>> for Name {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, web: &Arc<Web>) -> Result<Self, Problem> {
+        let path = axum::extract::Path::<String>::from_request_parts(parts, web).await;
+        path.map(|path| Name(path.0)).map_err(|_| Problem::malformed("The path cannot be read."))
+    }
+}
+
 /// An id in a path, as a uuid.
 pub struct Id(pub Uuid);
 
@@ -103,9 +115,7 @@ impl FromRequestParts<Arc<Web>> for Id {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, web: &Arc<Web>) -> Result<Self, Problem> {
-        let axum::extract::Path(text) = axum::extract::Path::<String>::from_request_parts(parts, web)
-            .await
-            .map_err(|_| Problem::malformed("The path cannot be read."))?;
+        let Name(text) = Name::from_request_parts(parts, web).await?;
         let id = Uuid::try_parse(&text).map_err(|_| Problem::malformed("The id in the path is not a uuid."))?;
         Ok(Id(id))
     }

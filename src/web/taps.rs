@@ -3,20 +3,17 @@
 //!
 //! Repeating a tap is harmless: the floor knows the id and gives the same decision again.
 
-use super::{FLOOR_BUDGET, Problem, Web, body, tell};
+use super::body::{self, Name};
+use super::{FLOOR_BUDGET, Problem, Web, tell};
 use crate::events::{Decision, Observation};
 use crate::sensors::gate;
 use axum::Json;
-use axum::extract::{Path, Request, State};
+use axum::extract::{Request, State};
 use std::sync::Arc;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::time::timeout;
 
-pub async fn post(
-    State(web): State<Arc<Web>>,
-    Path(gate): Path<String>,
-    request: Request,
-) -> Result<Json<Decision>, Problem> {
+pub async fn post(State(web): State<Arc<Web>>, Name(gate): Name, request: Request) -> Result<Json<Decision>, Problem> {
     let payload = body::bytes(request, &web, "tap").await?;
     let arrival = web.given.clock.now();
     let tap = gate::tap(&gate, &payload, arrival, &web.given.shop).map_err(|refusal| body::refused(&web, refusal))?;

@@ -4,7 +4,9 @@
 //! no endless answer, a refusal has a name and does not quote what it refused, what is accepted keeps its promises and
 //! reads back as itself.
 
+use super::http::http;
 use super::small_shop::small_shop;
+use super::upstream::upstream;
 use carryout::base::{Counters, ShopTime};
 use carryout::config::Config;
 use carryout::events::{Entry, Observation, Stamped};
@@ -22,11 +24,13 @@ type Holds = fn(&[u8]) -> bool;
 pub const FAMILIES: &[(&str, Holds)] = &[
     ("mqtt", mqtt),
     ("config", config),
-    ("shop", shop),
+    ("shop", shop_files),
     ("nanostore", nanostore),
     ("script", script),
     ("manifest", manifest),
     ("recording", recording),
+    ("http", http),
+    ("upstream", upstream),
 ];
 
 /// Between the parts of an input that has several.
@@ -58,7 +62,7 @@ pub fn mqtt(data: &[u8]) -> bool {
         Err(refusal) => {
             let kind = refusal.kind();
             assert!(kind.len() < 64 && kind.contains('.'), "a refusal without a name: {kind}");
-            assert!(refusal.detail.chars().count() <= DETAIL_CHARS, "{kind}: an endless detail: {}", refusal.detail);
+            readable_detail(&refusal.detail);
             // A device is named as its topic names it.
             let named = name.contains(SECRET);
             assert!(named || !refusal.to_string().contains(SECRET), "{kind} quotes the payload: {refusal}");
@@ -103,26 +107,44 @@ fn accepted(observation: Observation, retained: bool) {
         }
         _ => {}
     }
-    let stamped = Stamped { arrival: ShopTime(ARRIVAL_US), observation };
+    reads_back(&observation);
+    into_a_floor(shop(), &[], observation);
+}
+
+pub fn shop() -> Arc<Shop> {
+    SHOP.clone()
+}
+
+pub fn reads_back(observation: &Observation) {
+    let stamped = Stamped { arrival: ShopTime(ARRIVAL_US), observation: observation.clone() };
     let json = serde_json::to_vec(&stamped).expect("an observation is JSON");
     assert_eq!(serde_json::from_slice::<Stamped>(&json).expect("and back"), stamped);
     let mut cbor = Vec::new();
     ciborium::into_writer(&stamped, &mut cbor).expect("an observation is CBOR");
     assert_eq!(ciborium::from_reader::<Stamped, _>(&cbor[..]).expect("and back"), stamped);
-    into_a_floor(SHOP.clone(), stamped);
 }
 
-/// A floor takes it in, twice, lets two seconds pass, and is sound.
-fn into_a_floor(shop: Arc<Shop>, stamped: Stamped) {
+/// A floor that has seen `before` takes it in, twice, lets two seconds pass, and is sound.
+pub fn into_a_floor(shop: Arc<Shop>, before: &[Observation], observation: Observation) {
     let books = Books::new(shop.clone());
     let mut floor = Floor::new(shop, FloorOptions::default(), books, Counters::default());
-    let start = Stamped { arrival: ShopTime(ARRIVAL_US), observation: Observation::Started { anchor_us: ARRIVAL_US } };
-    let tick = |ms| Stamped { arrival: ShopTime(ARRIVAL_US).plus_ms(ms), observation: Observation::Tick };
-    for stamped in [start, tick(50), stamped.clone(), tick(100), stamped, tick(600), tick(2_100)] {
-        floor.apply(stamped);
+    let mut apply = |ms, observation| {
+        floor.apply(Stamped { arrival: ShopTime(ARRIVAL_US).plus_ms(ms), observation });
         let broken = floor.broken_invariants();
         assert!(broken.is_empty(), "{}", broken.join("; "));
-    }
+    };
+    apply(0, Observation::Started { anchor_us: ARRIVAL_US });
+    apply(50, Observation::Tick);
+    before.iter().for_each(|observation| apply(50, observation.clone()));
+    apply(50, observation.clone());
+    apply(100, Observation::Tick);
+    apply(100, observation);
+    apply(600, Observation::Tick);
+    apply(2_100, Observation::Tick);
+}
+
+pub fn readable_detail(detail: &str) {
+    assert!(detail.chars().count() <= DETAIL_CHARS, "an endless detail: {detail}");
 }
 
 /// Problems are sentences of a readable length.
@@ -139,7 +161,7 @@ pub fn config(data: &[u8]) -> bool {
 }
 
 /// shop.toml, planogram.csv and catalogue.csv. What is accepted can be written down and reads back as the same.
-pub fn shop(data: &[u8]) -> bool {
+pub fn shop_files(data: &[u8]) -> bool {
     let text = String::from_utf8_lossy(data);
     let mut parts = text.split(PART);
     let [shop, planogram, catalogue] = [(); 3].map(|()| parts.next().unwrap_or_default());
@@ -161,7 +183,7 @@ fn can_be_written_down(shop: Shop) {
     let (again, _) = Shop::parse(&written[0], &written[1], &written[2])
         .unwrap_or_else(|problems| panic!("written down and refused: {}\n{written:?}", problems[0]));
     assert_eq!(texts(&again), written, "written down twice, two different shops");
-    into_a_floor(Arc::new(shop), Stamped { arrival: ShopTime(ARRIVAL_US), observation: Observation::Tick });
+    into_a_floor(Arc::new(shop), &[], Observation::Tick);
 }
 
 /// geometry.csv, planogram.csv and products.csv of the importer.
@@ -172,7 +194,7 @@ pub fn nanostore(data: &[u8]) -> bool {
     let tables = tables.map(|name| (name.to_owned(), parts.next().unwrap_or_default().to_owned()));
     match nanostore::parse(tables) {
         Ok((shop, _)) => {
-            into_a_floor(Arc::new(shop), Stamped { arrival: ShopTime(ARRIVAL_US), observation: Observation::Tick });
+            into_a_floor(Arc::new(shop), &[], Observation::Tick);
             true
         }
         Err(problems) => {

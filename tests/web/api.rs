@@ -106,6 +106,13 @@ async fn a_tap_goes_to_the_floor_and_comes_back_decided() {
 }
 
 #[tokio::test]
+async fn a_gate_whose_name_cannot_be_read_is_a_problem_like_any_other() {
+    let daemon = Daemon::start().await;
+    let (status, problem) = ask(&daemon, "post", "/api/v1/gates/%ff/taps", Some(tap())).await;
+    assert_eq!((status, &problem["type"]), (StatusCode::BAD_REQUEST, &json!("urn:carryout:problem:malformed")));
+}
+
+#[tokio::test]
 async fn a_bad_tap_is_named_counted_and_never_reaches_the_floor() {
     let daemon = Daemon::start().await;
     let with = |key: &str, value: Value| {

@@ -9,3 +9,5 @@ mod daemon;
 mod openapi;
 mod page;
 mod reviews;
+mod sample;
+mod stubs;
