@@ -134,6 +134,7 @@ const FIGURES: &[&str] = &[
     "page.floor_cpu_ratio",
     "sim.nearest.gain.planogram",
     "sim.nearest.gain.split",
+    "sim.nearest.gain.split.hard",
     "sim.nearest.hard.exact",
     "sim.nearest.hard.f1",
     "sim.nearest.practice.f1",

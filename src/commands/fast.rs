@@ -3,22 +3,53 @@
 //!
 //! This is how thousands of carts are scored; the real way through MQTT, SQLite and HTTP is `carryout demo`'s.
 
-use super::score::TokenReceipt;
-use crate::base::Counters;
+use super::score::{ClaimedEvent, TokenReceipt};
+use crate::base::{Counters, VisitId};
 use crate::carts::ChargeState;
-use crate::events::{Answer, Authorised, ChargeAnswer, Effect, Effects, Observation, Outgoing, Stamped};
+use crate::events::{Answer, Authorised, ChargeAnswer, Effect, Effects, Fact, Observation, Outgoing, Stamped};
 use crate::floor::{Books, Floor, FloorOptions};
-use crate::fusion::NearestAttributor;
+use crate::fusion::{DetectorKind, NearestAttributor};
 use crate::shop::Shop;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-/// Everything the floor charges (or wants looked at), with the token of who pays. `told` is the shop as the system
-/// knows it.
-pub fn run(told: Arc<Shop>, arrivals: impl Iterator<Item = Stamped>) -> Vec<TokenReceipt> {
-    let books = Books::new(told.clone());
-    let mut floor = Floor::new(told.clone(), FloorOptions::default(), books, Counters::default());
-    let rule = NearestAttributor::published();
+/// How carts are made of what devices say.
+#[derive(Clone, Debug)]
+pub struct Method {
+    pub detector: DetectorKind,
+    pub rule: NearestAttributor,
+    /// Whether what was put back is known to stand there. Off only to measure what that is worth.
+    pub stock_follows: bool,
+}
+
+impl Default for Method {
+    /// As the shop runs.
+    fn default() -> Method {
+        Method { detector: DetectorKind::Steps, rule: NearestAttributor::published(), stock_follows: true }
+    }
+}
+
+impl Method {
+    /// The yardstick: detector and rule of the best public competition entry.
+    pub fn published() -> Method {
+        Method { detector: DetectorKind::Published, ..Method::default() }
+    }
+}
+
+/// What the core made of a day.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    /// Of everybody who is charged or looked at, with the token of who pays.
+    pub receipts: Vec<TokenReceipt>,
+    /// Every claim, in the order they were settled.
+    pub events: Vec<ClaimedEvent>,
+}
+
+/// The floor's outcome of `arrivals`. `told` is the shop as the system knows it.
+pub fn run(told: Arc<Shop>, arrivals: impl Iterator<Item = Stamped>, method: &Method) -> Outcome {
+    let options = FloorOptions { detector: method.detector, ..FloorOptions::default() };
+    let mut floor = Floor::new(told.clone(), options, Books::new(told.clone()), Counters::default());
+    let mut claimed = Vec::new();
     let mut seq = 0;
     for stamped in arrivals {
         let mut waiting = VecDeque::from([stamped]);
@@ -29,6 +60,9 @@ pub fn run(told: Arc<Shop>, arrivals: impl Iterator<Item = Stamped>) -> Vec<Toke
             if !entries.is_empty() {
                 seq += entries.len() as u64;
                 answers.push(Observation::Durable { seq });
+                claimed.extend(
+                    entries.into_iter().map(|entry| entry.fact).filter(|fact| matches!(fact, Fact::Claimed { .. })),
+                );
             }
             for row in outbox {
                 if let Outgoing::Charge { charge_id, .. } = row {
@@ -38,7 +72,15 @@ pub fn run(told: Arc<Shop>, arrivals: impl Iterator<Item = Stamped>) -> Vec<Toke
             }
             for effect in now.into_iter().chain(then) {
                 match effect {
-                    Effect::Weigh(request) => answers.push(Observation::Weighed(rule.weigh(&request, &told.catalogue))),
+                    Effect::Weigh(mut request) => {
+                        if !method.stock_follows {
+                            for asked in &mut request.interactions {
+                                let stock = told.planogram.on_shelf(&asked.shelf);
+                                asked.stock = stock.map(|(plate, product)| (plate, product.clone())).collect();
+                            }
+                        }
+                        answers.push(Observation::Weighed(method.rule.weigh(&request, &told.catalogue)));
+                    }
                     Effect::Authorise { tap_id, credential, amount } => {
                         let answer = if credential.token.starts_with("tok_declined") {
                             Answer::Declined { reason: "declined".into() }
@@ -54,11 +96,11 @@ pub fn run(told: Arc<Shop>, arrivals: impl Iterator<Item = Stamped>) -> Vec<Toke
             waiting.extend(answers.into_iter().map(|observation| Stamped { arrival, observation }));
         }
     }
-    let visits = floor.books().visits.values();
-    visits
-        .filter_map(|visit| {
-            let token = visit.payer.as_ref()?.token.clone();
-            Some(TokenReceipt { token, receipt: visit.receipt.clone()? })
-        })
-        .collect()
+    let visits = &floor.books().visits;
+    let token_of = |id: &VisitId| visits.get(id)?.payer.as_ref().map(|payer| payer.token.clone());
+    let receipts = visits
+        .values()
+        .filter_map(|visit| Some(TokenReceipt { token: token_of(&visit.id)?, receipt: visit.receipt.clone()? }));
+    let events = claimed.iter().flat_map(|fact| ClaimedEvent::of(fact, token_of));
+    Outcome { receipts: receipts.collect(), events: events.collect() }
 }

@@ -15,4 +15,5 @@ pub mod replay;
 pub mod run;
 pub mod score;
 pub mod simulate;
+pub mod trial;
 pub mod verify;

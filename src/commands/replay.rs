@@ -143,7 +143,7 @@ pub fn replay(
 ) -> Replayed {
     let Beginning { policy, steps, device_clocks, last_seq, next_receipt } = beginning;
     let books = Floor::recover(shop.clone(), before, last_seq, next_receipt);
-    let options = FloorOptions { policy, steps, device_clocks };
+    let options = FloorOptions { policy, steps, device_clocks, ..FloorOptions::default() };
     let mut floor = Floor::new(shop.clone(), options, books, Counters::default());
     let rule = NearestAttributor::published();
     let (mut anew, mut asked, mut differ) = (BTreeMap::<u64, Weighed>::new(), 0, Vec::new());

@@ -1,22 +1,22 @@
 //! `carryout simulate`: plays a script or a crowd in a synthetic shop, into a recording or live over a broker.
 //!
 //!     carryout simulate --script F --geometry G --planogram P --products Q [--planogram-by-case R] --seed N --record DIR
+//!     carryout simulate --shop DIR --family crossing --cases 40 --seed N --record DIR
 //!     carryout simulate --shop DIR --shoppers 30 --minutes 10 --seed N --publish mqtt://127.0.0.1:1883
 //!
 //! A recording of one case lies in DIR; of several, each in a directory named after it, and DIR has the truth of all.
 //! Beside `observations.cbor` and `truth.jsonl` lies `shop/`: the shop files as the system is told them; with
 //! `--receipts` also what the core makes of it, for `carryout score`.
 
-use super::fast;
+use super::fast::{self, Method};
 use crate::base::ShopTime;
 use crate::base::time::Clock;
 use crate::shop::nanostore::{self, PlanogramByCase, Tables};
 use crate::shop::{Problem, Shop};
 use crate::sim::live::{Broker, Happened, Heard, Live};
+use crate::sim::play::{self, Plan, Play};
 use crate::sim::record::{Arrivals, RECEIPTS, TRUTH, record};
-use crate::sim::script::{Planned, Script};
-use crate::sim::shoppers::{Crowd, Mix};
-use crate::sim::{Gates, Playback, Setting, TruthLine, World};
+use crate::sim::{Gates, Script, TruthLine, World, suite};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::fs::File;
 use std::io::{self, Write};
@@ -54,6 +54,12 @@ pub struct SimulateArgs {
     /// Directory of shop.toml, planogram.csv and catalogue.csv: a random crowd instead of a script
     #[arg(long, conflicts_with_all = ["geometry", "planogram", "products", "planogram_by_case"])]
     pub shop: Option<PathBuf>,
+    /// Generated cases of this family instead of a crowd: take, put-back, crossing, hand-off, hard ...
+    #[arg(long, value_name = "NAME", requires = "shop", conflicts_with_all = ["shoppers", "minutes"])]
+    pub family: Option<String>,
+    /// How many of them
+    #[arg(long, default_value_t = 10, requires = "family")]
+    pub cases: usize,
     /// How many parties come
     #[arg(long, default_value_t = 20, requires = "shop")]
     pub shoppers: u32,
@@ -72,20 +78,6 @@ pub struct SimulateArgs {
     /// Play in real time over this broker: mqtt://host:port
     #[arg(long)]
     pub publish: Option<String>,
-}
-
-/// One thing to play: a case of a script, or a crowd.
-struct Play {
-    name: String,
-    /// The shop as the system is told it.
-    told: Shop,
-    world: Arc<World>,
-    plan: Plan,
-}
-
-enum Plan {
-    Script { script: Script, case: usize },
-    Crowd { shoppers: u32, minutes: f64 },
 }
 
 /// Plays everything asked for; answers with what was written or played, one line each.
@@ -110,7 +102,8 @@ pub async fn simulate(args: &SimulateArgs) -> Result<String, String> {
             let failed = |err| format!("recording {} into {}: {err}", play.name, dir.display());
             record(&mut playback, seed, until_us, &dir).map_err(failed)?;
             if let Some(playback) = &mut again {
-                let receipts = fast::run(Arc::new(play.told.clone()), Arrivals::new(playback, seed, until_us));
+                let receipts =
+                    fast::run(play.told.clone(), Arrivals::new(playback, seed, until_us), &Method::default()).receipts;
                 write_lines(&dir.join(RECEIPTS), &receipts).map_err(failed)?;
             }
             if let Some(whole) = whole {
@@ -141,35 +134,28 @@ pub async fn simulate(args: &SimulateArgs) -> Result<String, String> {
 fn plays(args: &SimulateArgs) -> Result<Vec<Play>, String> {
     if let Some(dir) = &args.shop {
         let (told, _) = Shop::read(dir).map_err(|problems| listed(dir, &problems))?;
+        if let Some(name) = &args.family {
+            return suite::family(name, &told, args.seed, args.cases);
+        }
         let world = Arc::new(World::new(Arc::new(told.clone()))?);
         let plan = Plan::Crowd { shoppers: args.shoppers, minutes: args.minutes };
-        return Ok(vec![Play { name: "crowd".to_owned(), told, world, plan }]);
+        return Ok(vec![Play { name: "crowd".to_owned(), told: Arc::new(told), world, plan }]);
     }
     let (Some(script), Some(geometry), Some(planogram), Some(products)) =
         (&args.script, &args.geometry, &args.planogram, &args.products)
     else {
         return Err("a script needs --geometry, --planogram and --products".to_owned());
     };
-    let (geometry, planogram, products) = (geometry.clone(), planogram.clone(), products.clone());
-    let base = nanostore::load(Tables { geometry: geometry.clone(), planogram, products });
-    let base = base.map_err(|problems| listed(&geometry, &problems))?;
+    let tables = Tables { geometry: geometry.clone(), planogram: planogram.clone(), products: products.clone() };
+    let base = nanostore::load(tables).map_err(|problems| listed(geometry, &problems))?;
     let by_case = match &args.planogram_by_case {
         Some(path) => PlanogramByCase::read(path, &base.layout).map_err(|problems| listed(path, &problems))?,
         None => PlanogramByCase::default(),
     };
     let parsed = Script::read(script).map_err(|err| format!("{}: {err}", script.display()))?;
-    let mut plays = Vec::new();
-    for (k, case) in parsed.cases.iter().enumerate() {
-        if args.case.as_ref().is_some_and(|wanted| wanted != &case.name) {
-            continue;
-        }
-        let mut real = base.clone();
-        real.planogram = by_case.apply(&case.name, &base.planogram);
-        let told = if args.planogram_stale { base.clone() } else { real.clone() };
-        let world = Arc::new(World::new(Arc::new(real))?);
-        let plan = Plan::Script { script: parsed.clone(), case: k };
-        plays.push(Play { name: case.name.clone(), told, world, plan });
-    }
+    let plays = play::of_script(&Arc::new(parsed), &base, &by_case, args.planogram_stale)?;
+    let wanted = |play: &Play| args.case.as_ref().is_none_or(|wanted| *wanted == play.name);
+    let plays: Vec<Play> = plays.into_iter().filter(wanted).collect();
     // Everything is planned before anything is played: an impossible last case is said at once.
     for play in &plays {
         play.plan(args.seed, RECORDED_START_US).map_err(|err| format!("{}: {err}", script.display()))?;
@@ -178,35 +164,6 @@ fn plays(args: &SimulateArgs) -> Result<Vec<Play>, String> {
         (Some(case), true) => Err(format!("{} has no case {case}", script.display())),
         (None, true) => Err(format!("{} has no rows", script.display())),
         _ => Ok(plays),
-    }
-}
-
-impl Play {
-    fn plan(&self, seed: u64, start_us: i64) -> Result<Planned, String> {
-        match &self.plan {
-            Plan::Script { script, case } => {
-                script.cases[*case].plan(&self.world, seed, start_us).map_err(|err| err.to_string())
-            }
-            Plan::Crowd { shoppers, minutes } => {
-                let mut crowd = Crowd::new(self.world.clone(), seed, "crowd", Mix::default());
-                let every_us = minutes * 60e6 / f64::from((*shoppers).max(1));
-                let mut until_us = start_us;
-                let mut people = Vec::new();
-                for k in 0..*shoppers {
-                    let style = crowd.anybody();
-                    let visit = crowd.come(style, start_us + 10_000_000 + (f64::from(k) * every_us) as i64);
-                    until_us = until_us.max(visit.left_us + 8_000_000);
-                    people.extend(visit.people);
-                }
-                Ok(Planned { people, until_us, seed })
-            }
-        }
-    }
-
-    fn playback(&self, start_us: i64, gates: Gates, planned: Planned) -> Playback {
-        let mut playback = Playback::new(self.world.clone(), Setting::new(planned.seed, start_us, gates));
-        planned.people.into_iter().for_each(|person| playback.add(person));
-        playback
     }
 }
 

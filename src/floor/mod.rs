@@ -26,7 +26,7 @@ use crate::base::time::{MS_US, SECOND_US};
 use crate::base::{BodyId, CameraId, Counters, GateId, ShopTime, VisitId};
 use crate::carts::PolicyOptions;
 use crate::events::{CartEvent, Effect, Effects, Entry, Fact, Observation, Outgoing, Position, Stamped, Subject};
-use crate::fusion::StepOptions;
+use crate::fusion::{DetectorKind, StepOptions};
 use crate::shop::Shop;
 use crate::tracking::Plan;
 use clocks::{DeviceClock, SenderTime};
@@ -48,6 +48,8 @@ const STRANGER_US: i64 = 5 * SECOND_US;
 pub struct FloorOptions {
     pub policy: PolicyOptions,
     pub steps: StepOptions,
+    /// The published one is for the yardstick: never for a shop.
+    pub detector: DetectorKind,
     pub device_clocks: DeviceClocks,
 }
 
@@ -112,7 +114,7 @@ impl CameraState {
 impl Floor {
     /// A floor that goes on from `books` (empty ones for a new shop). The first observation must be `Started`.
     pub fn new(shop: Arc<Shop>, options: FloorOptions, books: Books, counters: Counters) -> Floor {
-        let desk = ShelfDesk::new(&shop, &options.steps, &books);
+        let desk = ShelfDesk::new(&shop, &options, &books);
         let plan = Plan::numbered_from(books.next_body);
         let remembered = books.gate_clocks.iter().map(|(gate, (noted, offset_us))| {
             (Device::Gate(gate.clone()), DeviceClock::remembered(*noted, *offset_us))

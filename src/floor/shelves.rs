@@ -4,6 +4,7 @@
 //! weighed. One batch is out at a time, and an interaction waits for earlier unsettled ones of the same people: what
 //! somebody holds must be known before a put-back can be explained.
 
+use super::FloorOptions;
 use super::{Books, Device, Floor, Visit};
 use crate::base::limits::{WATERMARK_MS, WEIGH_BUDGET_MS};
 use crate::base::time::{MS_US, SECOND_US};
@@ -12,7 +13,7 @@ use crate::events::{
     Actor, Claim, Effect, Fact, Guess, Interaction, InteractionId, InteractionKind, WeighRequest, Weighed, Weights,
 };
 use crate::fusion::interaction::reach_distance;
-use crate::fusion::{DetectorKind, NearestAttributor, Scale, Step, StepEvent, StepOptions};
+use crate::fusion::{NearestAttributor, Scale, Step, StepEvent};
 use crate::shop::Shop;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -88,9 +89,9 @@ struct Asked {
 }
 
 impl ShelfDesk {
-    pub fn new(shop: &Shop, options: &StepOptions, books: &Books) -> ShelfDesk {
+    pub fn new(shop: &Shop, options: &FloorOptions, books: &Books) -> ShelfDesk {
         let desk = |shelf: &crate::shop::Shelf| {
-            let mut scale = Scale::new(DetectorKind::Steps, shelf.plates.len(), options.clone());
+            let mut scale = Scale::new(options.detector, shelf.plates.len(), options.steps.clone());
             if let Some((seen, levels)) = books.levels.get(&shelf.id) {
                 scale.restore(levels, *seen);
             }

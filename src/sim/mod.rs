@@ -2,26 +2,31 @@
 //!
 //! One seed is one day in the shop, byte for byte. It is made in rooms that grow apart from each other:
 //!
-//!     script | shoppers --wishes--> plan --people--> playback --messages--> live (MQTT) | record (CBOR)
+//!     script | family | shoppers --wishes--> plan --people--> playback --messages--> live (MQTT) | record (CBOR)
 //!                                    |                  |  \--> truth
 //!                                  world             shelves, people (cameras), wire
 //!
 //! Nothing here knows how the daemon explains what it sees; it only ever speaks to it over the wire.
 
+mod aside;
 pub mod broker;
 pub mod chance;
 pub mod daemon;
 #[cfg(feature = "cameras")]
 pub mod eyes;
+pub mod family;
 pub mod live;
 pub mod people;
 pub mod person;
 pub mod plan;
+pub mod play;
 pub mod playback;
 pub mod record;
 pub mod script;
 pub mod shelves;
 pub mod shoppers;
+pub mod strip;
+pub mod suite;
 pub mod truth;
 pub mod upstream;
 pub mod wire;

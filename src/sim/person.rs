@@ -107,7 +107,8 @@ pub struct Pose {
     pub floor: Point2,
     pub head: Point3,
     pub hands: [Point3; 2],
-    pub reaching: bool,
+    /// The moment of the reach it is at, and the hand that does it.
+    pub reach: Option<(i64, usize)>,
 }
 
 impl Person {
@@ -136,7 +137,7 @@ impl Person {
         let rest = |side: f64| moved(moved(floor, left, side * ARM_OUT_M), facing, 0.1).at_height(REST_M);
         let mut hands = [rest(1.0), rest(-1.0)];
         let mut lean = 0.0;
-        let mut reaching = false;
+        let mut reaching = None;
         if let Some((reach, t)) = self.reach_near(t_us) {
             let away = ((t_us - t).abs() - HOLD_US).max(0) as f64 / (REACH_US - HOLD_US) as f64;
             let out = (1.0 - away).clamp(0.0, 1.0);
@@ -150,10 +151,10 @@ impl Person {
             );
             // One leans to the back of a shelf and bends down to a low one.
             lean = 0.15 * out;
-            reaching = out > 0.5;
+            reaching = (out > 0.3).then_some((t, hand));
         }
         let head = moved(floor, facing, lean).at_height(HEAD_M - lean * 0.3);
-        Pose { body: self.body.clone(), floor, head, hands, reaching }
+        Pose { body: self.body.clone(), floor, head, hands, reach: reaching }
     }
 
     fn reach_near(&self, t_us: i64) -> Option<(&Reach, i64)> {

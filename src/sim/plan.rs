@@ -179,7 +179,10 @@ impl Planner {
         quantity: u32,
     ) -> Result<i64, String> {
         let units = self.hand(body, product, quantity)?;
-        self.reach(body, not_before_us, Handling::Put, shelf, plates, units)
+        // Who puts something back has looked at it.
+        let look_us = (self.chance.between(0.3, 2.0) * 1e6) as i64;
+        let looked_us = self.walker(body)?.last_event_us + BETWEEN_EVENTS_US + look_us;
+        self.reach(body, not_before_us.max(looked_us), Handling::Put, shelf, plates, units)
     }
 
     /// New goods from the stock room.

@@ -7,6 +7,7 @@
 //!            --reaches--> shelves --60 Hz batches-----+--> step() -> messages, oldest first
 //!            --poses--> people cameras --10 Hz looks--+
 
+use super::aside::{ASIDE_M_S, Afoot};
 use super::chance::Chance;
 use super::people::{Eye, Sight};
 use super::person::{Deed, Handling, Person, Pose};
@@ -94,6 +95,8 @@ struct Guest {
     person: Person,
     /// Acts before this one are known to the shelves, which must hear of a touch before it happens.
     told: usize,
+    /// How far it has stepped aside for others, metres.
+    aside: Point2,
 }
 
 impl Playback {
@@ -108,7 +111,9 @@ impl Playback {
         let mut slams = Chance::new(seed, "slams");
         let mut playback = Playback {
             shelves: layout.shelves.iter().filter(|_| setting.scales).map(shelf).collect(),
-            eyes: eyes.map(|camera| Eye::new(camera, seed, start_us, setting.sight.clone())).collect(),
+            eyes: eyes
+                .map(|camera| Eye::new(camera, Some(world.clone()), seed, start_us, setting.sight.clone()))
+                .collect(),
             now_us: start_us,
             people: Vec::new(),
             truth: Truth::default(),
@@ -141,7 +146,7 @@ impl Playback {
             person.acts.iter_mut().for_each(|act| act.t_us += late_us);
         }
         person.acts.sort_by_key(|act| act.t_us);
-        self.people.push(Guest { person, told: 0 });
+        self.people.push(Guest { person, told: 0, aside: Point2::default() });
     }
 
     pub fn now_us(&self) -> i64 {
@@ -201,6 +206,7 @@ impl Playback {
         self.act(end_us);
         self.vibrate(end_us);
         self.weigh(end_us);
+        self.give_way(end_us);
         self.look(end_us);
         while self.next_gate_clock_us < end_us {
             let t_us = self.next_gate_clock_us;
@@ -355,52 +361,24 @@ impl Playback {
 
     /// Where everybody in sight stands: on their way, and half a step aside for others while walking.
     fn stand(&self, t_us: i64) -> Vec<(&Person, Point2)> {
-        let here: Vec<Afoot> = self
-            .people
-            .iter()
-            .filter_map(|guest| {
-                let person = &guest.person;
-                let at = person.at(t_us)?;
-                let (came_us, gone_us) = (person.way.first()?.0, person.way.last()?.0);
-                let presence = ((t_us - came_us).min(gone_us - t_us) as f64 / 600_000.0).clamp(0.0, 1.0);
-                Some(Afoot { person, at, velocity: person.velocity(t_us), presence })
-            })
-            .collect();
-        here.iter().map(|one| (one.person, step_aside(one, &here))).collect()
+        let stands = |guest: &'_ Guest| {
+            let at = guest.person.at(t_us)?;
+            Some(Point2::new(at.x + guest.aside.x, at.y + guest.aside.y))
+        };
+        self.people.iter().filter_map(|guest| Some((&guest.person, stands(guest)?))).collect()
     }
-}
 
-struct Afoot<'a> {
-    person: &'a Person,
-    at: Point2,
-    velocity: Point2,
-    /// 0 when just come into sight or about to leave it, 1 after 0.6 s: nobody jumps aside.
-    presence: f64,
-}
-
-/// People do not walk through each other: who walks gives way sideways by up to 0.4 m to everybody within 0.9 m, on the
-/// side the two will pass anyway, so that the step aside is smooth.
-fn step_aside(one: &Afoot<'_>, all: &[Afoot<'_>]) -> Point2 {
-    let (at, v) = (one.at, one.velocity);
-    let mut place = at;
-    let own_speed = libm::sqrt(v.x * v.x + v.y * v.y);
-    for other in all {
-        let distance = at.distance(other.at);
-        // People of one party walk together and keep their own distance.
-        if other.person.party.visit == one.person.party.visit || distance >= 0.9 {
-            continue;
+    /// Everybody moves towards where they want to step aside to, no faster than one does.
+    fn give_way(&mut self, t_us: i64) {
+        let here: Vec<Option<Afoot>> = self.people.iter().map(|guest| Afoot::of(&guest.person, t_us)).collect();
+        let afoot: Vec<&Afoot> = here.iter().flatten().collect();
+        let wanted: Vec<Option<Point2>> =
+            here.iter().map(|one| one.as_ref().map(|one| one.steps_aside(&afoot))).collect();
+        let step_m = ASIDE_M_S * STEP_US as f64 * 1e-6;
+        for (guest, wanted) in self.people.iter_mut().zip(wanted) {
+            let Some(wanted) = wanted else { continue };
+            let far = guest.aside.distance(wanted);
+            guest.aside = if far <= step_m { wanted } else { guest.aside.toward(wanted, step_m / far) };
         }
-        let (rx, ry) = (v.x - other.velocity.x, v.y - other.velocity.y);
-        let relative = libm::sqrt(rx * rx + ry * ry);
-        if relative < 0.05 {
-            continue;
-        }
-        let (nx, ny) = (-ry / relative, rx / relative);
-        let side = (at.x - other.at.x) * nx + (at.y - other.at.y) * ny;
-        let side =
-            if side == 0.0 { if one.person.body < other.person.body { 1.0 } else { -1.0 } } else { side.signum() };
-        let strength = 0.4 * (1.0 - distance / 0.9) * (own_speed / WALK_M_S).min(1.0) * other.presence;
-        place = Point2::new(place.x + side * nx * strength, place.y + side * ny * strength);
     }
-    place
 }

@@ -13,6 +13,9 @@ const BODY_M: f64 = 0.25;
 /// Where one stands to take something: this far from the shelf's front edge, metres.
 const STAND_M: f64 = 0.42;
 
+/// Goods stand this high on a shelf, metres: what hides somebody behind the highest.
+const GOODS_M: f64 = 0.25;
+
 pub struct World {
     pub shop: Arc<Shop>,
     bays: Vec<Obstacle>,
@@ -27,6 +30,8 @@ pub struct World {
 struct Obstacle {
     stands: Vec<Point2>,
     grown: Vec<Point2>,
+    /// Top of its highest shelf with goods on it, metres.
+    height_m: f64,
 }
 
 /// A way into or out of the shop: through a gate, or over an exit line without one.
@@ -81,7 +86,9 @@ impl World {
                 let shelves = layout.shelves.values().filter(|shelf| shelf.bay == bay.id);
                 points.extend(shelves.flat_map(|shelf| shelf.corners.map(Point3::floor)));
                 let stands = hull(points);
-                (stands.len() >= 3).then(|| Obstacle { grown: grow(&stands, BODY_M), stands })
+                let shelves = layout.shelves.values().filter(|shelf| shelf.bay == bay.id);
+                let height_m = shelves.map(|shelf| shelf.centre().z + GOODS_M).fold(0.0, f64::max);
+                (stands.len() >= 3).then(|| Obstacle { grown: grow(&stands, BODY_M), stands, height_m })
             })
             .collect();
         let (ways_in, ways_out) = ways(layout);
@@ -116,6 +123,18 @@ impl World {
     /// Whether a body may stand at `p`.
     pub fn is_free(&self, p: Point2) -> bool {
         self.shop.layout.is_inside(p) && !self.bays.iter().any(|bay| contains(&bay.grown, p))
+    }
+
+    /// Whether a bay is in the way from a camera to a point. The bay a hand is in does not hide it: its front is open.
+    pub fn is_behind_a_bay(&self, mount: Point3, p: Point3) -> bool {
+        let (from, to) = (mount.floor(), p.floor());
+        self.bays.iter().filter(|bay| !contains(&bay.stands, to)).any(|bay| {
+            passage(&bay.stands, from, to).is_some_and(|(enter, leave)| {
+                // Sight falls or rises evenly: the lower of both ends counts.
+                let height_m = |at: f64| mount.z + (p.z - mount.z) * at;
+                height_m(enter).min(height_m(leave)) < bay.height_m
+            })
+        })
     }
 
     /// `None` when the shelf or one of the plates does not exist.
@@ -279,13 +298,18 @@ fn contains(polygon: &[Point2], p: Point2) -> bool {
     edges(polygon).all(|(a, b)| cross(a, b, p) > 1e-9)
 }
 
-/// Whether the segment passes through a counter-clockwise convex polygon (Cyrus-Beck clipping).
+/// Whether the segment passes through a counter-clockwise convex polygon.
 fn crosses(polygon: &[Point2], a: Point2, b: Point2) -> bool {
+    passage(polygon, a, b).is_some()
+}
+
+/// The part of the segment within a counter-clockwise convex polygon, as shares of its length (Cyrus-Beck clipping).
+fn passage(polygon: &[Point2], a: Point2, b: Point2) -> Option<(f64, f64)> {
     let (mut enter, mut leave) = (0.0f64, 1.0f64);
     for (c, d) in edges(polygon) {
         let (fa, fb) = (cross(c, d, a), cross(c, d, b));
         if fa <= 0.0 && fb <= 0.0 {
-            return false;
+            return None;
         }
         if fa < 0.0 || fb < 0.0 {
             let t = fa / (fa - fb);
@@ -296,7 +320,7 @@ fn crosses(polygon: &[Point2], a: Point2, b: Point2) -> bool {
             }
         }
     }
-    leave - enter > 1e-6
+    (leave - enter > 1e-6).then_some((enter, leave))
 }
 
 /// Whether two segments properly cross.

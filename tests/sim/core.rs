@@ -201,12 +201,13 @@ fn a_hand_is_at_the_plate_when_the_scale_moves() {
         let hands = seen.iter().flat_map(|person| &person.hands);
         let head = heads.map(|head| head.floor().distance(target.floor())).fold(f64::INFINITY, f64::min);
         let hand = hands.map(|hand| hand.distance(target)).fold(f64::INFINITY, f64::min);
-        // A camera misses a body or a hand now and then; where it sees both, both are there.
+        // Of every reach the hand is seen in three of five, less what other bodies hide; where it is seen, it is there.
         missed += usize::from(head > 1.2);
         hidden += usize::from(hand > 0.3);
     }
     let n = events.len();
-    assert!(n >= 10 && missed * 5 <= n && hidden * 4 <= n, "{n} events: {missed} bodies away, {hidden} hands away");
+    assert!(n >= 10 && missed * 5 <= n, "{n} events: {missed} bodies away");
+    assert!((n / 5..=n * 7 / 10).contains(&hidden), "{n} events: {hidden} hands away");
 }
 
 /// Quantiles of one figure over all plates of the shop.

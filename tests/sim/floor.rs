@@ -37,10 +37,12 @@ fn a_quiet_day_is_billed_as_it_happened() {
             until_us = until_us.max(visit.left_us + 12_000_000);
             visit.people.into_iter().for_each(|person| playback.add(person));
         }
-        receipts.extend(fast::run(shop.clone(), Arrivals::new(&mut playback, seed, until_us)));
+        receipts.extend(
+            fast::run(shop.clone(), Arrivals::new(&mut playback, seed, until_us), &fast::Method::default()).receipts,
+        );
         truth.extend(visits(playback));
     }
-    let score = score::of(&truth, &receipts, score::Billed::Picker);
+    let score = score::of(&truth, &receipts, score::Billed::Picker, &score::Prices::new());
     println!("{}", serde_json::to_string_pretty(&score).unwrap());
     assert_eq!(score.visits, 4 * 4, "staff and the declined are nobody's visit");
     assert_eq!(score.receipts_of_nobody, Vec::<String>::new());
@@ -68,10 +70,13 @@ fn a_real_shops_script_is_explained() {
         let planned = case.plan(&world, 1, START_US).unwrap();
         let mut playback = Playback::new(world, Setting::new(planned.seed, START_US, Gates::Assumed));
         planned.people.into_iter().for_each(|person| playback.add(person));
-        receipts.extend(fast::run(shop, Arrivals::new(&mut playback, planned.seed, planned.until_us)));
+        receipts.extend(
+            fast::run(shop, Arrivals::new(&mut playback, planned.seed, planned.until_us), &fast::Method::default())
+                .receipts,
+        );
         truth.extend(visits(playback));
     }
-    let score = score::of(&truth, &receipts, score::Billed::Picker);
+    let score = score::of(&truth, &receipts, score::Billed::Picker, &score::Prices::new());
     for case in &score.cases {
         println!("{:<22} F1 {:.2}", case.case, case.f1);
         for visit in case.visits.iter().filter(|visit| !visit.exact) {

@@ -270,6 +270,8 @@ async fn the_command_records_every_case_beside_the_shop_as_told() {
         text.lines().filter(|l| ["case", "cps-test-4", "TEAM-8-1"].contains(&l.split(',').next().unwrap())).collect();
     std::fs::write(&script, two.join("\n")).unwrap();
     let args = SimulateArgs {
+        family: None,
+        cases: 1,
         script: Some(script),
         geometry: Some(dir.join("geometry.csv")),
         planogram: Some(dir.join("planogram.csv")),
@@ -296,6 +298,7 @@ async fn the_command_records_every_case_beside_the_shop_as_told() {
     let on_plate: Vec<String> = told.planogram.on_plate(&shelf, 9).map(ToString::to_string).collect();
     assert_eq!(on_plate, ["078907916342"], "the system is told the shop as it stood that day");
     let scored = score(&ScoreArgs {
+        shop: None,
         truth: out.path().join("day/truth.jsonl"),
         receipts: out.path().join("day/receipts.jsonl"),
         handoff: Billed::Picker,

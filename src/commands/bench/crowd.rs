@@ -6,7 +6,6 @@
 //! worker, ledger and a friendly upstream 20 ms away would. Only `Floor::apply` and `Floor::snapshot` are on the watch, which
 //! counts the thread's own time.
 
-use super::strip::{COLUMNS_A_GATE, PLATES, SHELVES_A_BAY};
 use crate::base::limits::TICK;
 use crate::base::time::SECOND_US;
 use crate::base::{Counters, PassageId, Point2, ShelfId, ShopTime, TapId};
@@ -21,6 +20,7 @@ use crate::sim::chance::Chance;
 use crate::sim::people::{Eye, Sight};
 use crate::sim::person::{Act, Deed, Handling, Party, Person, Reach};
 use crate::sim::shelves::{PUSH_US, Physics, ShelfSim, Touch};
+use crate::sim::strip::{COLUMNS_A_GATE, PLATES, SHELVES_A_BAY};
 use crate::sim::world::WALK_M_S;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -111,7 +111,7 @@ impl Crowd {
         let weigh = |id: &ShelfId| ShelfSim::new(id.clone(), PLATES.into(), seed, START_US, Physics::default());
         let eye = |camera: &crate::shop::Camera| {
             let (low, high) = (camera.covers[0].x, camera.covers[1].x);
-            (low, high, Eye::new(camera, seed, START_US, Sight::default()))
+            (low, high, Eye::new(camera, None, seed, START_US, Sight::default()))
         };
         let mut crowd = Crowd {
             shelves: shelf_ids.iter().map(weigh).collect(),
@@ -383,9 +383,9 @@ impl Walk {
 
 #[cfg(test)]
 mod tests {
-    use super::super::strip::strip;
     use super::*;
     use crate::events::Outcome;
+    use crate::sim::strip::strip;
 
     /// Figures of a shop where nothing happens would be good ones: here people come in on their taps, take things, are
     /// charged for them and leave.

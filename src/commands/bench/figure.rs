@@ -11,6 +11,8 @@ pub const ROUNDS: usize = 5;
 pub enum Bar {
     AtLeast(f64),
     AtMost(f64),
+    /// Neither too low nor too high.
+    Within(f64, f64),
     /// Nobody promised anything; good to know.
     None,
 }
@@ -19,6 +21,7 @@ impl Serialize for Bar {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         match self {
             Bar::AtLeast(bar) | Bar::AtMost(bar) => to.serialize_some(bar),
+            Bar::Within(low, high) => to.serialize_some(&[low, high]),
             Bar::None => to.serialize_none(),
         }
     }
@@ -51,6 +54,7 @@ impl Promise {
         let ok = match (self.bar, value) {
             (Bar::AtLeast(bar), Some(value)) => value >= bar,
             (Bar::AtMost(bar), Some(value)) => value <= bar,
+            (Bar::Within(low, high), Some(value)) => (low..=high).contains(&value),
             (Bar::None, _) => true,
             (_, None) => false,
         };
@@ -103,6 +107,9 @@ mod tests {
             (Bar::AtLeast(0.5), Some(0.5), true),
             (Bar::AtMost(1.1), None, false),
             (Bar::AtMost(1.1), Some(f64::NAN), false),
+            (Bar::Within(0.9, 0.97), Some(0.95), true),
+            (Bar::Within(0.9, 0.97), Some(0.98), false),
+            (Bar::Within(0.9, 0.97), Some(0.89), false),
             (Bar::None, Some(1e9), true),
         ] {
             let figure = Promise { figure: "x", bar, unit: "us" }.measured(value, 1);

@@ -16,9 +16,9 @@
 
 use super::crowd::{Crowd, FILL_S, Kind};
 use super::figure::{Bar, Figure, Promise, ROUNDS, log_log_slope, median, median_if_steady, quantile};
-use super::strip::strip;
 use super::{Length, Measure};
 use crate::fusion::measure::SamplesBench;
+use crate::sim::strip::strip;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::time::Instant;

@@ -11,7 +11,7 @@ mod floor;
 mod gate;
 mod kill;
 mod ledger;
-mod strip;
+mod sim;
 
 use figure::{Bar, Figure, Promise};
 use std::io::Write;
@@ -20,7 +20,7 @@ use std::time::Instant;
 /// Measure what docs/spec.md promises.
 #[derive(Clone, Debug, clap::Args)]
 pub struct BenchArgs {
-    /// Groups of figures: floor, gate, kill, ledger; all of them if none is named
+    /// Groups of figures: floor, gate, kill, ledger, sim; all of them if none is named
     #[arg(value_name = "NAME")]
     names: Vec<String>,
     /// One JSON object a line and nothing else
@@ -58,11 +58,12 @@ struct Group {
     measure: fn(how: Measure, notes: &mut Vec<String>) -> Result<Vec<Figure>, String>,
 }
 
-const GROUPS: [Group; 4] = [
+const GROUPS: [Group; 5] = [
     Group { name: "floor", promises: &floor::PROMISES, measure: floor::measure },
     Group { name: "gate", promises: &gate::PROMISES, measure: gate::measure },
     Group { name: "kill", promises: &kill::PROMISES, measure: kill::measure },
     Group { name: "ledger", promises: &ledger::PROMISES, measure: ledger::measure },
+    Group { name: "sim", promises: &sim::PROMISES, measure: sim::measure },
 ];
 
 /// Prints figures as they are measured. Fails on a name that is no group, and on nothing else.
@@ -113,10 +114,11 @@ fn table(group: &Group, figures: &[Figure], notes: &[String], took_s: f64) -> St
         let (bar, verdict) = match figure.bar {
             Bar::AtLeast(bar) => (format!(">= {bar}"), if figure.ok { "ok" } else { "MISSED" }),
             Bar::AtMost(bar) => (format!("<= {bar}"), if figure.ok { "ok" } else { "MISSED" }),
+            Bar::Within(low, high) => (format!("{low} to {high}"), if figure.ok { "ok" } else { "MISSED" }),
             Bar::None => (String::new(), ""),
         };
         let Figure { figure, unit, n, .. } = figure;
-        text.push_str(&format!("  {figure:<55} {value:>12} {unit:<14} {bar:>10}  {verdict:<6} n={n}\n"));
+        text.push_str(&format!("  {figure:<55} {value:>12} {unit:<14} {bar:>13}  {verdict:<6} n={n}\n"));
     }
     text.push('\n');
     text
@@ -132,10 +134,10 @@ mod tests {
             let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
             chosen(&names).map(|groups| groups.iter().map(|group| group.name).collect::<Vec<_>>())
         };
-        assert_eq!(names(&[]).unwrap(), ["floor", "gate", "kill", "ledger"]);
+        assert_eq!(names(&[]).unwrap(), ["floor", "gate", "kill", "ledger", "sim"]);
         assert_eq!(names(&["ledger", "gate"]).unwrap(), ["ledger", "gate"]);
         let refused = names(&["floor", "speed"]).unwrap_err();
-        assert_eq!(refused, "there is no group of figures called `speed`; there are floor, gate, kill, ledger");
+        assert_eq!(refused, "there is no group of figures called `speed`; there are floor, gate, kill, ledger, sim");
     }
 
     #[test]

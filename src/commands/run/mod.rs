@@ -178,7 +178,12 @@ async fn open(
     let floor_thread = FloorThread {
         floor: Floor::new(
             shop.clone(),
-            FloorOptions { policy: beginning.policy, steps: beginning.steps, device_clocks: beginning.device_clocks },
+            FloorOptions {
+                policy: beginning.policy,
+                steps: beginning.steps,
+                device_clocks: beginning.device_clocks,
+                ..FloorOptions::default()
+            },
             books,
             counters.clone(),
         ),

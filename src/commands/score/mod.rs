@@ -2,12 +2,20 @@
 //!
 //! Visits are matched by token only. Per case: micro F1 over (visit, product, unit); a visit that took nothing and is
 //! charged nothing scores 1, one that took nothing and is charged scores 0. Then the mean over cases, the share of
-//! carts exactly right, and units charged that were not taken and taken that were not charged.
+//! carts exactly right, how many a human must look at, and what was charged too much and too little (docs/accuracy.md).
+
+mod carts;
+mod events;
+mod interval;
+
+pub use carts::{CaseScore, Prices, Score, VisitScore, of};
+pub use events::{ClaimedEvent, EventScore, score as score_events};
+pub use interval::{Estimate, bootstrap};
 
 use crate::carts::Receipt;
-use crate::sim::truth::{Taken, TruthLine, VisitTruth};
+use crate::shop::Shop;
+use crate::sim::truth::{TruthLine, VisitTruth};
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
@@ -22,6 +30,9 @@ pub struct ScoreArgs {
     /// Who pays for what is handed over
     #[arg(long, value_enum, default_value_t = Billed::Picker)]
     pub handoff: Billed,
+    /// Directory of the shop's files: prices of what was taken and never charged
+    #[arg(long, value_name = "DIR")]
+    pub shop: Option<PathBuf>,
     /// One JSON object instead of a table
     #[arg(long)]
     pub json: bool,
@@ -41,42 +52,6 @@ pub struct TokenReceipt {
     pub receipt: Receipt,
 }
 
-/// Units per product.
-type Units = BTreeMap<String, i64>;
-
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Score {
-    pub cases: Vec<CaseScore>,
-    pub visits: usize,
-    pub f1_mean: f64,
-    pub exact_share: f64,
-    pub units_true: i64,
-    /// Charged and not taken.
-    pub units_over: i64,
-    /// Taken and not charged.
-    pub units_under: i64,
-    /// Receipts whose token no visit has: their units count as over.
-    pub receipts_of_nobody: Vec<String>,
-}
-
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct CaseScore {
-    pub case: String,
-    pub f1: f64,
-    pub visits: Vec<VisitScore>,
-}
-
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct VisitScore {
-    pub visit: String,
-    pub token: Option<String>,
-    pub exact: bool,
-    pub taken: Vec<Taken>,
-    pub charged: Vec<Taken>,
-    pub over: i64,
-    pub under: i64,
-}
-
 /// Reads both files and scores; the text is ready to print.
 pub fn score(args: &ScoreArgs) -> Result<String, String> {
     let truth: Vec<TruthLine> = lines(&args.truth)?;
@@ -91,8 +66,24 @@ pub fn score(args: &ScoreArgs) -> Result<String, String> {
     if visits.is_empty() {
         return Err(format!("{} tells of no visit", args.truth.display()));
     }
-    let score = of(&visits, &receipts, args.handoff);
+    let prices = match &args.shop {
+        Some(dir) => prices(
+            &Shop::read(dir)
+                .map_err(|problems| {
+                    let first = problems.first().map(ToString::to_string).unwrap_or_default();
+                    format!("{}: {first}; carryout check --shop lists every problem", dir.display())
+                })?
+                .0,
+        ),
+        None => Prices::new(),
+    };
+    let score = of(&visits, &receipts, args.handoff, &prices);
     if args.json { Ok(serde_json::to_string(&score).expect("a score is JSON") + "\n") } else { Ok(table(&score)) }
+}
+
+/// What a shop's products cost.
+pub fn prices(shop: &Shop) -> Prices {
+    shop.catalogue.iter().map(|product| (product.id.to_string(), product.price.0)).collect()
 }
 
 fn lines<T: serde::de::DeserializeOwned>(path: &Path) -> Result<Vec<T>, String> {
@@ -101,90 +92,6 @@ fn lines<T: serde::de::DeserializeOwned>(path: &Path) -> Result<Vec<T>, String> 
         serde_json::from_str(line).map_err(|err| format!("reading {} line {}: {err}", path.display(), n + 1))
     };
     text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()).map(parse).collect()
-}
-
-/// The score of these receipts against what really happened. Staff have no cart and are left out.
-pub fn of(visits: &[VisitTruth], receipts: &[TokenReceipt], billed: Billed) -> Score {
-    // Of one receipt the latest revision stands.
-    let mut latest: BTreeMap<_, &TokenReceipt> = BTreeMap::new();
-    for receipt in receipts {
-        let known = latest.entry((&receipt.token, receipt.receipt.receipt_id)).or_insert(receipt);
-        if receipt.receipt.cart.revision >= known.receipt.cart.revision {
-            *known = receipt;
-        }
-    }
-    let mut charged: BTreeMap<&str, Units> = BTreeMap::new();
-    for receipt in latest.values() {
-        let cart = charged.entry(&receipt.token).or_default();
-        for line in receipt.receipt.cart.lines.iter().filter(|line| !line.draft) {
-            *cart.entry(line.product.to_string()).or_default() += line.quantity;
-        }
-    }
-    let mut cases: BTreeMap<&str, Vec<VisitScore>> = BTreeMap::new();
-    let mut known: BTreeSet<&str> = BTreeSet::new();
-    for visit in visits {
-        known.extend(visit.token.as_deref());
-        if visit.staff {
-            continue;
-        }
-        let cart = match (billed, &visit.cart_receiver) {
-            (Billed::Receiver, Some(cart)) => cart,
-            _ => &visit.cart,
-        };
-        let nothing = Units::new();
-        let charged = visit.token.as_deref().and_then(|token| charged.get(token)).unwrap_or(&nothing);
-        cases.entry(&visit.case).or_default().push(compare(visit, cart, charged));
-    }
-    let of_nobody: Vec<_> = charged.iter().filter(|(token, _)| !known.contains(*token)).collect();
-    let stray: i64 = of_nobody.iter().flat_map(|(_, units)| units.values()).sum();
-    let cases: Vec<CaseScore> =
-        cases.into_iter().map(|(case, visits)| CaseScore { case: case.to_owned(), f1: f1(&visits), visits }).collect();
-    let all = || cases.iter().flat_map(|case| &case.visits);
-    let n = all().count();
-    let share = |part: f64, whole: usize| if whole == 0 { 0.0 } else { part / whole as f64 };
-    Score {
-        visits: n,
-        f1_mean: share(cases.iter().map(|case| case.f1).sum(), cases.len()),
-        exact_share: share(all().filter(|visit| visit.exact).count() as f64, n),
-        units_true: all().flat_map(|visit| &visit.taken).map(|taken| taken.quantity).sum(),
-        units_over: all().map(|visit| visit.over).sum::<i64>() + stray,
-        units_under: all().map(|visit| visit.under).sum(),
-        receipts_of_nobody: of_nobody.into_iter().map(|(token, _)| (*token).to_owned()).collect(),
-        cases,
-    }
-}
-
-fn compare(visit: &VisitTruth, cart: &[Taken], charged: &Units) -> VisitScore {
-    let mut taken = Units::new();
-    for line in cart {
-        *taken.entry(line.product.clone()).or_default() += line.quantity;
-    }
-    let more = |a: &Units, b: &Units| -> i64 {
-        a.iter().map(|(product, n)| (n - b.get(product).copied().unwrap_or(0)).max(0)).sum()
-    };
-    let (over, under) = (more(charged, &taken), more(&taken, charged));
-    let list = |units: &Units| {
-        let line = |(product, quantity): (&String, &i64)| Taken { product: product.clone(), quantity: *quantity };
-        units.iter().filter(|(_, n)| **n != 0).map(line).collect()
-    };
-    VisitScore {
-        visit: visit.visit.clone(),
-        token: visit.token.clone(),
-        exact: over == 0 && under == 0,
-        taken: list(&taken),
-        charged: list(charged),
-        over,
-        under,
-    }
-}
-
-/// Micro F1 of a case's units. Nothing taken and nothing charged is right: 1.
-fn f1(visits: &[VisitScore]) -> f64 {
-    let under: i64 = visits.iter().map(|visit| visit.under).sum();
-    let over: i64 = visits.iter().map(|visit| visit.over).sum();
-    let right: i64 = visits.iter().flat_map(|visit| &visit.taken).map(|taken| taken.quantity).sum::<i64>() - under;
-    let all = 2 * right + over + under;
-    if all == 0 { 1.0 } else { 2.0 * right as f64 / all as f64 }
 }
 
 fn table(score: &Score) -> String {
@@ -202,21 +109,40 @@ fn table(score: &Score) -> String {
             sum(|visit| visit.under)
         );
     }
-    let percent = |units: i64| 100.0 * units as f64 / (score.units_true.max(1)) as f64;
+    let units = |units: i64| 100.0 * units as f64 / (score.units_true.max(1)) as f64;
+    let percent = |share: f64| 100.0 * share;
+    let interval = |estimate: &Estimate| match estimate.low.is_nan() {
+        true => String::new(),
+        false => format!(" ({:.1}-{:.1})", percent(estimate.low), percent(estimate.high)),
+    };
     let _ = writeln!(
         text,
-        "\n{} visits in {} cases: mean F1 {:.1} %, {:.1} % of carts exactly right\n\
-         {} units taken; charged and not taken {} ({:.1} %), taken and not charged {} ({:.1} %)",
+        "\n{} visits in {} cases: mean F1 {:.1} %{}, {:.1} %{} of carts exactly right\n\
+         {} units taken; charged and not taken {} ({:.1} %), taken and not charged {} ({:.1} %)\n\
+         {:.1} % of carts for a human to look at; of the others {:.1} % exactly right\n\
+         after that charged too much {:.2} % and too little {:.2} % of all value; certainty is off by {:.1} points",
         score.visits,
         score.cases.len(),
-        100.0 * score.f1_mean,
-        100.0 * score.exact_share,
+        percent(score.f1_mean),
+        interval(&score.f1_interval),
+        percent(score.exact_share),
+        interval(&score.exact_interval),
         score.units_true,
         score.units_over,
-        percent(score.units_over),
+        units(score.units_over),
         score.units_under,
-        percent(score.units_under)
+        units(score.units_under),
+        percent(score.review_rate),
+        percent(score.unreviewed_exact),
+        percent(score.overcharge),
+        percent(score.undercharge),
+        percent(score.calibration_error),
     );
+    if !score.without_price.is_empty() {
+        let products = score.without_price.join(", ");
+        let _ =
+            writeln!(text, "no price is known of {products}: they count for nothing in money; --shop DIR tells prices");
+    }
     for token in &score.receipts_of_nobody {
         let _ = writeln!(text, "a receipt for {token}: no visit in the truth has that token");
     }
@@ -226,6 +152,7 @@ fn table(score: &Score) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sim::truth::Taken;
 
     fn visit(case: &str, token: &str, cart: &[(&str, i64)]) -> VisitTruth {
         VisitTruth {
@@ -311,7 +238,7 @@ mod tests {
                 1,
             ),
         ] {
-            let score = of(&truth, &receipts, Billed::Picker);
+            let score = of(&truth, &receipts, Billed::Picker, &Prices::new());
             let figures = (score.units_over, score.units_under);
             assert_eq!(figures, (over, under), "{story}");
             assert!((score.f1_mean - f1).abs() < 1e-9, "{story}: F1 {} instead of {f1}", score.f1_mean);
@@ -324,11 +251,47 @@ mod tests {
         let mut giver = visit("a", "t1", &[("cola", 1)]);
         giver.cart_receiver = Some(vec![]);
         let receipts = [receipt("t1", 1, &[("cola", 1)]), receipt("t9", 1, &[("gum", 2)])];
-        let by = |billed| of(std::slice::from_ref(&giver), &receipts, billed);
+        let by = |billed| of(std::slice::from_ref(&giver), &receipts, billed, &Prices::new());
         assert_eq!(by(Billed::Picker).exact_share, 1.0);
         assert_eq!(by(Billed::Receiver).exact_share, 0.0);
         assert_eq!(by(Billed::Picker).receipts_of_nobody, ["t9"]);
         assert_eq!(by(Billed::Picker).units_over, 2);
         assert!(table(&by(Billed::Picker)).contains("no visit in the truth has that token"));
+    }
+
+    /// Four carts of 2.00: right and sure, right and under review, wrong and under review, wrong and sure of itself.
+    #[test]
+    fn a_human_puts_right_what_is_looked_at_and_money_counts_the_rest() {
+        let truth: Vec<VisitTruth> =
+            (1..=4).map(|n| visit(&format!("c{n}"), &format!("t{n}"), &[("cola", 2)])).collect();
+        let made = |token: &str, units: i64, status: &str, probability: f64| {
+            let mut receipt = receipt(token, 1, &[("cola", units)]);
+            receipt.receipt.status = serde_json::from_value(status.into()).expect("a status");
+            receipt.receipt.cart.lines[0].probability = crate::base::Probability::from_f64(probability);
+            receipt
+        };
+        let receipts = [
+            made("t1", 2, "final", 0.95),
+            made("t2", 2, "being_checked", 0.45),
+            made("t3", 5, "being_checked", 0.45),
+            made("t4", 3, "final", 0.95),
+        ];
+        let score = of(&truth, &receipts, Billed::Picker, &Prices::new());
+        assert_eq!((score.exact_share, score.review_rate, score.unreviewed_exact), (0.5, 0.5, 0.5));
+        assert_eq!((score.overcharge, score.undercharge), (100.0 / 800.0, 0.0));
+        // Two bins: sure 0.45, right 1 of 2; sure 0.95, right 1 of 2.
+        assert!((score.calibration_error - (0.05 + 0.45) / 2.0).abs() < 1e-3, "{}", score.calibration_error);
+        assert!(score.f1_interval.low < score.f1_mean && score.f1_mean < score.f1_interval.high);
+        assert!(table(&score).contains("50.0 % of carts for a human"), "{}", table(&score));
+    }
+
+    #[test]
+    fn what_has_no_price_is_named_and_the_shops_prices_are_used() {
+        let truth = [visit("a", "t1", &[("cola", 1), ("gum", 1)])];
+        let receipts = [receipt("t1", 1, &[("cola", 1)])];
+        let nothing_told = of(&truth, &receipts, Billed::Picker, &Prices::new());
+        assert_eq!((nothing_told.without_price.as_slice(), nothing_told.undercharge), (&["gum".to_owned()][..], 0.0));
+        let told = of(&truth, &receipts, Billed::Picker, &Prices::from([("gum".into(), 300)]));
+        assert_eq!((told.without_price.len(), told.undercharge), (0, 0.75));
     }
 }

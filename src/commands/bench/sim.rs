@@ -1,0 +1,190 @@
+//! Is the synthetic shop as hard as the real one? The published rule, never tuned, must score in it what it really scored
+//! (docs/accuracy.md). And how fast is a synthetic day?
+//!
+//! * `practice`: the labelled cases of the real shop, as told in CARRYOUT_FIELD_DATA; `hard`: generated cases there.
+//! * `f1` mean over cases, `exact` share of carts; `shopper_right` and `product_right` of matched takes and puts.
+//! * `gain`: F1 of the rule less F1 of the rule without that part, on the same recordings.
+//! * `rush30.times_real_time`: 30 people in 20 bays, physics and core on one thread.
+
+use super::figure::{Bar, Figure, Promise};
+use super::{Length, Measure};
+use crate::base::time::SECOND_US;
+use crate::commands::fast::{self, Method};
+use crate::commands::score::{Estimate, EventScore, bootstrap};
+use crate::commands::simulate::RECORDED_START_US;
+use crate::commands::trial::{Made, Tried, tries};
+use crate::fusion::NearestAttributor;
+use crate::sim::record::Arrivals;
+use crate::sim::shoppers::Mix;
+use crate::sim::strip::strip;
+use crate::sim::{Crowd, Gates, Playback, Setting, World, suite};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
+
+const fn promise(figure: &'static str, bar: Bar) -> Promise {
+    Promise { figure, bar, unit: "" }
+}
+
+pub const PROMISES: [Promise; 9] = [
+    promise("sim.nearest.practice.f1", Bar::Within(0.90, 0.97)),
+    promise("sim.nearest.practice.shopper_right", Bar::Within(0.95, 0.995)),
+    promise("sim.nearest.practice.product_right", Bar::Within(0.95, 0.995)),
+    promise("sim.nearest.hard.f1", Bar::Within(0.78, 0.90)),
+    promise("sim.nearest.hard.exact", Bar::Within(0.45, 0.75)),
+    promise("sim.nearest.gain.planogram", Bar::Within(0.02, 0.08)),
+    promise("sim.nearest.gain.split", Bar::AtLeast(0.0)),
+    promise("sim.nearest.gain.split.hard", Bar::AtLeast(0.02)),
+    promise("sim.rush30.times_real_time", Bar::AtLeast(20.0)),
+];
+
+/// The rule and what is left of it without a part.
+const METHODS: [&str; 4] = ["published rule", "without split", "without update", "own detector"];
+
+fn methods() -> [Method; 4] {
+    let published = Method::published();
+    let rule = NearestAttributor { split: false, ..NearestAttributor::published() };
+    let unsplit = Method { rule, ..published.clone() };
+    let unfollowed = Method { stock_follows: false, ..published.clone() };
+    [published, unsplit, unfollowed, Method::default()]
+}
+
+pub fn measure(how: Measure, notes: &mut Vec<String>) -> Result<Vec<Figure>, String> {
+    let [f1, shopper, product, hard_f1, hard_exact, planogram, split, hard_split, speed] = &PROMISES;
+    let mut figures = Vec::new();
+    match std::env::var_os("CARRYOUT_FIELD_DATA").map(|dir| PathBuf::from(dir).join("nanostore")) {
+        Some(dir) => {
+            let (practice, hard) = suites(&dir, how, notes)?;
+            let n = (practice.cases, hard.cases);
+            figures.extend([
+                f1.measured(Some(practice.f1[0]), n.0),
+                shopper.measured(Some(practice.shopper_right), n.0),
+                product.measured(Some(practice.product_right), n.0),
+                hard_f1.measured(Some(hard.f1[0]), n.1),
+                hard_exact.measured(Some(hard.exact), n.1),
+                planogram.measured(Some(practice.f1[0] - practice.f1[2]), n.0),
+                split.measured(Some(practice.f1[0] - practice.f1[1]), n.0),
+                hard_split.measured(Some(hard.f1[0] - hard.f1[1]), n.1),
+            ]);
+        }
+        None => {
+            eprintln!(
+                "carryout bench sim: the real shop's tables are not here: CARRYOUT_FIELD_DATA names no directory"
+            );
+            figures.extend(PROMISES[..8].iter().map(|promise| promise.measured(None, 0)));
+        }
+    }
+    figures.push(speed.measured(Some(rush(30, 60.0, how.seed)?), 1));
+    Ok(figures)
+}
+
+/// What one suite says of the methods.
+struct Suite {
+    cases: usize,
+    /// Mean over cases, by method.
+    f1: Vec<f64>,
+    /// Of the rule.
+    exact: f64,
+    shopper_right: f64,
+    product_right: f64,
+}
+
+fn suites(dir: &Path, how: Measure, notes: &mut Vec<String>) -> Result<(Suite, Suite), String> {
+    let (seeds, cases) = match how.length {
+        Length::Brief => (1, 10),
+        Length::Short => (20, 100),
+        Length::Long => (60, 1_000),
+    };
+    let practice = tries(&suite::nanostore(dir, false)?, how.seed..how.seed + seeds, &methods())?;
+    let hard = tries(&suite::hard(dir, how.seed, cases)?, how.seed..how.seed + 1, &methods())?;
+    notes.push(format!("seed {}; 95 % intervals by bootstrap over cases", how.seed));
+    let practice = said("practice", &practice, notes);
+    Ok((practice, said("hard", &hard, notes)))
+}
+
+fn said(suite: &str, tried: &[Tried], notes: &mut Vec<String>) -> Suite {
+    // Seeds of one case stay together.
+    let cases: Vec<&[Tried]> = tried.chunk_by(|a, b| a.case == b.case).collect();
+    notes.push(format!(
+        "{suite:<9} {:<15} {:<20} {:<20} {:>6} {:>6} {:>8} {:>8}",
+        "", "F1", "exact", "found", "true", "shopper", "product"
+    ));
+    let (mut f1s, mut rule, mut causes) = (Vec::new(), None, String::new());
+    for (k, name) in METHODS.into_iter().enumerate() {
+        let f1 =
+            bootstrap(&cases, |cases| mean(cases.iter().flat_map(|c| c.iter()).map(|t| t.by_method[k].score.f1_mean)));
+        let exact = bootstrap(&cases, |cases| exact(cases.iter().flat_map(|c| c.iter()).map(|t| &t.by_method[k])));
+        let mut events = EventScore::default();
+        tried.iter().for_each(|t| events.add(t.by_method[k].events));
+        notes.push(format!(
+            "{:<9} {name:<15} {f1:<20} {exact:<20} {:>6.3} {:>6.3} {:>8.3} {:>8.3}",
+            "",
+            events.recall(),
+            events.precision(),
+            events.shopper_rate(),
+            events.product_rate(),
+        ));
+        if k == 0 {
+            causes = why_wrong(tried);
+        }
+        f1s.push(f1.value);
+        rule.get_or_insert((exact, events));
+    }
+    notes.push(causes);
+    let (exact, events): (Estimate, EventScore) = rule.expect("a first method");
+    Suite {
+        cases: tried.len(),
+        f1: f1s,
+        exact: exact.value,
+        shopper_right: events.shopper_rate(),
+        product_right: events.product_rate(),
+    }
+}
+
+/// Of the cases in which the rule got a cart wrong: in how many it mistook somebody or something, and missed an event.
+fn why_wrong(tried: &[Tried]) -> String {
+    let of_rule = tried.iter().map(|t| &t.by_method[0]);
+    let wrong: Vec<EventScore> = of_rule.filter(|made| made.score.exact_share < 1.0).map(|made| made.events).collect();
+    let share = |is: fn(&EventScore) -> bool| mean(wrong.iter().map(|events| f64::from(is(events))));
+    format!(
+        "{:<9} of {} cases {} have a wrong cart; of these {:.0} % have a wrong shopper, {:.0} % a wrong product, {:.0} % a missed \
+         event",
+        "",
+        tried.len(),
+        wrong.len(),
+        100.0 * share(|e| e.shopper_right < e.matched),
+        100.0 * share(|e| e.product_right < e.matched),
+        100.0 * share(|e| e.matched < e.happened),
+    )
+}
+
+fn mean(values: impl Iterator<Item = f64>) -> f64 {
+    let (sum, n) = values.fold((0.0, 0.0), |(sum, n), value| (sum + value, n + 1.0));
+    sum / n
+}
+
+/// Share of carts that are right.
+fn exact<'a>(made: impl Iterator<Item = &'a Made>) -> f64 {
+    mean(made.flat_map(|made| &made.score.cases).flat_map(|case| &case.visits).map(|visit| f64::from(visit.exact)))
+}
+
+/// Shop seconds a second of this thread with so many people in 20 bays of four shelves: physics, looks and core.
+fn rush(people: usize, seconds: f64, seed: u64) -> Result<f64, String> {
+    let shop = Arc::new(strip(80));
+    let world = Arc::new(World::new(shop.clone())?);
+    let mut crowd = Crowd::new(world.clone(), seed, "rush", Mix::default());
+    let mut playback = Playback::new(world, Setting::new(seed, RECORDED_START_US, Gates::Assumed));
+    // Everybody is let in as fast as the gates allow and the clock starts when the last is inside.
+    let mut full_us = RECORDED_START_US;
+    for _ in 0..people {
+        let style = crowd.anybody();
+        let visit = crowd.come(style, RECORDED_START_US);
+        full_us = full_us.max(visit.tap_us);
+        visit.people.into_iter().for_each(|person| playback.add(person));
+    }
+    let until_us = full_us + (seconds * SECOND_US as f64) as i64;
+    let began = Instant::now();
+    let outcome = fast::run(shop, Arrivals::new(&mut playback, seed, until_us), &Method::default());
+    std::hint::black_box(outcome);
+    Ok((until_us - RECORDED_START_US) as f64 * 1e-6 / began.elapsed().as_secs_f64())
+}
