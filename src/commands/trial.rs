@@ -32,15 +32,12 @@ pub fn tries(plays: &[Play], seeds: std::ops::Range<u64>, methods: &[Method]) ->
     let bar = ProgressBar::new(jobs.len() as u64);
     bar.set_style(ProgressStyle::with_template("{bar:40} {pos}/{len} {eta}").expect("a template"));
     let (next, done) = (AtomicUsize::new(0), Mutex::new(BTreeMap::new()));
-    let work = || {
-        while let Some((n, (play, seed))) = {
-            let n = next.fetch_add(1, Ordering::Relaxed);
-            jobs.get(n).map(|job| (n, *job))
-        } {
-            let tried = one(play, seed, methods);
-            done.lock().expect("no worker dies").insert(n, tried);
-            bar.inc(1);
-        }
+    let work = || loop {
+        let n = next.fetch_add(1, Ordering::Relaxed);
+        let Some((play, seed)) = jobs.get(n) else { return };
+        let tried = one(play, *seed, methods);
+        done.lock().expect("no worker dies").insert(n, tried);
+        bar.inc(1);
     };
     let workers = std::thread::available_parallelism().map_or(1, usize::from);
     std::thread::scope(|scope| {

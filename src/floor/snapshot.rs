@@ -35,6 +35,14 @@ pub struct Snapshot {
     pub durable_seq: u64,
 }
 
+impl Snapshot {
+    /// Selling, with this broken besides.
+    pub fn complain(&mut self, why: String) {
+        self.reasons.push(why);
+        self.state = self.state.max(State::Degraded);
+    }
+}
+
 #[derive(Clone, Debug, Serialize)]
 pub struct BodyView {
     pub body: BodyId,

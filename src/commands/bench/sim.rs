@@ -4,7 +4,7 @@
 //! * `practice`: the labelled cases of the real shop, as told in CARRYOUT_FIELD_DATA; `hard`: generated cases there.
 //! * `f1` mean over cases, `exact` share of carts; `shopper_right` and `product_right` of matched takes and puts.
 //! * `gain`: F1 of the rule less F1 of the rule without that part, on the same recordings.
-//! * `rush30.times_real_time`: 30 people in 20 bays, physics and core on one thread.
+//! * `rush30.times_real_time`: 30 parties come at once into 20 bays, physics and core on one thread.
 
 use super::figure::{Bar, Figure, Promise};
 use super::{Length, Measure};
@@ -168,13 +168,14 @@ fn exact<'a>(made: impl Iterator<Item = &'a Made>) -> f64 {
     mean(made.flat_map(|made| &made.score.cases).flat_map(|case| &case.visits).map(|visit| f64::from(visit.exact)))
 }
 
-/// Shop seconds a second of this thread with so many people in 20 bays of four shelves: physics, looks and core.
+/// Shop seconds a second of this thread in 20 bays of four shelves: physics, looks and core. So many parties come in as
+/// fast as two gates let them, and go when they have what they came for; it is timed from the first tap to `seconds`
+/// after the last.
 fn rush(people: usize, seconds: f64, seed: u64) -> Result<f64, String> {
     let shop = Arc::new(strip(80));
     let world = Arc::new(World::new(shop.clone())?);
     let mut crowd = Crowd::new(world.clone(), seed, "rush", Mix::default());
     let mut playback = Playback::new(world, Setting::new(seed, RECORDED_START_US, Gates::Assumed));
-    // Everybody is let in as fast as the gates allow and the clock starts when the last is inside.
     let mut full_us = RECORDED_START_US;
     for _ in 0..people {
         let style = crowd.anybody();

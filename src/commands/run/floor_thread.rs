@@ -3,7 +3,7 @@
 use super::taster::Taster;
 use crate::base::{Counters, ShopTime};
 use crate::events::{Effect, Entry, Observation, Stamped};
-use crate::floor::{Floor, Snapshot, State};
+use crate::floor::{Floor, Snapshot};
 use crate::ledger::{Batch, Disk};
 use crate::sensors::Incoming;
 use std::sync::Arc;
@@ -69,10 +69,7 @@ impl FloorThread {
                     let mut snapshot = self.floor.snapshot();
                     self.taster.tell(&mut snapshot);
                     if let Some(why) = self.disk.warning() {
-                        snapshot.reasons.push(why);
-                        if snapshot.state == State::Up {
-                            snapshot.state = State::Degraded;
-                        }
+                        snapshot.complain(why);
                     }
                     self.snapshot.send_replace(Arc::new(snapshot));
                 }

@@ -87,7 +87,7 @@ pub fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
 }
 
 /// Why a shop closes.
-enum Closing {
+enum Ending {
     /// Somebody said so.
     Told,
     /// To open with these.
@@ -285,18 +285,18 @@ async fn open(
     let ended = {
         let closed = to_ledger.clone();
         tokio::select! {
-            () = stops.told() => Closing::Told,
-            next = reloads.next(&prepared) => Closing::Reload(Box::new(next)),
-            () = closed.closed() => Closing::Died("the ledger's writer ended".to_owned()),
-            () = to_floor.closed() => Closing::Died("the floor's thread ended".to_owned()),
+            () = stops.told() => Ending::Told,
+            next = reloads.next(&prepared) => Ending::Reload(Box::new(next)),
+            () = closed.closed() => Ending::Died("the ledger's writer ended".to_owned()),
+            () = to_floor.closed() => Ending::Died("the floor's thread ended".to_owned()),
             died = failing.wait_for(Option::is_some) => match died.map_or(None, |name| *name) {
-                Some(name) => Closing::Died(format!("{name} died")),
-                None => Closing::Told,
+                Some(name) => Ending::Died(format!("{name} died")),
+                None => Ending::Told,
             },
         }
     };
     match ended {
-        Closing::Reload(_) => supervise::reloading(),
+        Ending::Reload(_) => supervise::reloading(),
         _ => supervise::stopping(),
     }
     // In order: who brings something, then the floor, then the ledger: what the floor has taken becomes durable.
@@ -323,20 +323,16 @@ async fn open(
         (floor.is_err(), writer.join())
     })
     .await?;
-    match (ended, stopped) {
-        (Closing::Told, (false, Ok(Ok(())))) => {
-            taster::ended_well(&config.state.directory);
-            tracing::info!("stopped");
-            Ok(None)
-        }
-        (Closing::Reload(next), (false, Ok(Ok(())))) => {
-            taster::ended_well(&config.state.directory);
-            Ok(Some(*next))
-        }
-        (_, (_, Ok(Err(error)))) => Err(error.into()),
-        (Closing::Died(why), _) => Err(why.into()),
-        _ => Err("a part of the shop died while stopping".into()),
-    }
+    let next = match (ended, stopped) {
+        (_, (_, Ok(Err(error)))) => return Err(error.into()),
+        (Ending::Died(why), _) => return Err(why.into()),
+        (Ending::Told, (false, Ok(Ok(())))) => None,
+        (Ending::Reload(next), (false, Ok(Ok(())))) => Some(*next),
+        _ => return Err("a part of the shop died while stopping".into()),
+    };
+    taster::ended_well(&config.state.directory);
+    tracing::info!("stopped");
+    Ok(next)
 }
 
 /// What the daemon says on MQTT. Never blocks: a broker that is gone must not stop the ledger.

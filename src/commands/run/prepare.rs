@@ -15,7 +15,6 @@ use crate::shop::{Problem, Shop};
 use crate::sync::{self, Client};
 use crate::web::Sessions;
 use std::net::{SocketAddr, TcpListener};
-use std::path::Path;
 use std::sync::Arc;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
@@ -34,16 +33,26 @@ pub struct Prepared {
 impl Prepared {
     /// Reads config and shop; every problem is told and refuses.
     pub fn read(args: &RunArgs) -> Result<Prepared, Vec<Problem>> {
-        let mut config = Config::read(&args.config)?;
+        let config = Config::read(&args.config)?;
         let (shop, warnings) = Shop::read(&config.shop.directory)?;
         for warning in warnings {
             tracing::warn!(%warning, "shop files");
         }
-        config.clock.devices = args.clock.unwrap_or(config.clock.devices);
-        Prepared::with(config, shop, None).map_err(|error| vec![problem_of(&args.config, error.to_string())])
+        Prepared::with(args, config, shop, None)
     }
 
-    fn with(config: Config, shop: Shop, open: Option<&Prepared>) -> Result<Prepared, Failure> {
+    /// Goes on with what is `open` where it is still the same.
+    fn with(args: &RunArgs, config: Config, shop: Shop, open: Option<&Prepared>) -> Result<Prepared, Vec<Problem>> {
+        Prepared::try_with(args, config, shop, open).map_err(|error| {
+            let name = args.config.file_name().map_or("carryout.toml".into(), |name| name.to_string_lossy());
+            let mut problems = Problems::of(name);
+            problems.error(None, error.to_string());
+            problems.into_sorted()
+        })
+    }
+
+    fn try_with(args: &RunArgs, mut config: Config, shop: Shop, open: Option<&Prepared>) -> Result<Prepared, Failure> {
+        config.clock.devices = args.clock.unwrap_or(config.clock.devices);
         sync::install_tls_provider();
         let client = Client::new(&config.upstream, shop.id.clone(), &shop.currency)?;
         let token = read_token(config.web.token_file.as_ref())?;
@@ -66,12 +75,11 @@ impl Prepared {
         for warning in warnings {
             tracing::warn!(%warning, "files read again");
         }
-        let (Some(mut config), Some(shop), true) = (looked.config, looked.shop, errors.is_empty()) else {
+        let (Some(config), Some(shop), true) = (looked.config, looked.shop, errors.is_empty()) else {
             return Err(errors);
         };
-        config.clock.devices = args.clock.unwrap_or(config.clock.devices);
         self.stays_itself(&config, &shop)?;
-        Prepared::with(config, shop, Some(self)).map_err(|error| vec![problem_of(&args.config, error.to_string())])
+        Prepared::with(args, config, shop, Some(self))
     }
 
     /// What the books are kept by cannot change while they are open.
@@ -160,12 +168,6 @@ fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {
         .map_err(|error| format!("[web] listen {address}: {error}; is another carryout running?"))?;
     bound.set_nonblocking(true)?;
     Ok(bound)
-}
-
-fn problem_of(config: &Path, what: String) -> Problem {
-    let name = config.file_name().map_or("carryout.toml".into(), |name| name.to_string_lossy());
-    let mut problems = Problems::of(name);
-    problems.error(None, what).clone()
 }
 
 fn read_token(file: Option<&SecretFile>) -> Result<String, Failure> {

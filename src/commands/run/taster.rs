@@ -14,7 +14,7 @@
 
 use crate::base::Ack;
 use crate::events::{Observation, Stamped};
-use crate::floor::{Snapshot, State};
+use crate::floor::Snapshot;
 use std::collections::BTreeSet;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io;
@@ -118,14 +118,11 @@ impl Taster {
             return;
         }
         let names: Vec<&str> = self.aside.iter().map(String::as_str).collect();
-        snapshot.reasons.push(format!(
+        snapshot.complain(format!(
             "Not heard any more, because it killed the daemon twice in a row: {}. It is kept in {}.",
             names.join(", "),
             self.dir.display()
         ));
-        if snapshot.state == State::Up {
-            snapshot.state = State::Degraded;
-        }
     }
 }
 
@@ -202,6 +199,7 @@ mod tests {
     use super::*;
     use crate::base::{PassageId, ShopTime};
     use crate::events::{Direction, Passage};
+    use crate::floor::State;
 
     fn passage(id: &str) -> Stamped {
         let passage = Passage {
