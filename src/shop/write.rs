@@ -101,8 +101,11 @@ impl Shop {
             CameraKind::People => writeln!(out, "kind = \"people\"")?,
         }
         writeln!(out, "covers = {}", polygon(&camera.covers))?;
+        // A `people` camera may not say; one with a projection must.
+        if camera.size != (0, 0) {
+            writeln!(out, "size = [{}, {}]", camera.size.0, camera.size.1)?;
+        }
         let Some(projection) = &camera.projection else { return Ok(()) };
-        writeln!(out, "size = [{}, {}]", camera.size.0, camera.size.1)?;
         let lens = self.layout.lenses.get(&camera.id);
         match lens.and_then(|lens| lens.pose_of(projection).map(|pose| (lens, pose))) {
             Some((lens, pose)) => {

@@ -25,6 +25,7 @@ pub mod record;
 pub mod script;
 pub mod shelves;
 pub mod shoppers;
+pub mod shops;
 pub mod strip;
 pub mod suite;
 pub mod truth;
