@@ -3,7 +3,7 @@
 use carryout::commands::{bench, check, demo, doctor, export, import, init, replay, run, score, simulate, verify};
 use clap::{Parser, Subcommand};
 use std::error::Error;
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -86,7 +86,8 @@ fn dispatch(verb: Verb) -> Result<ExitCode, Box<dyn Error + Send + Sync>> {
             ExitCode::SUCCESS
         }
         Verb::Score(args) => {
-            print!("{}", score::score(&args)?);
+            // Whoever reads may have read enough (`| head`): an error then, and no panic.
+            std::io::stdout().write_all(score::score(&args)?.as_bytes())?;
             ExitCode::SUCCESS
         }
         Verb::Bench(args) => {

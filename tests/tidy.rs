@@ -43,6 +43,7 @@ const ADAPTERS: &[(&str, &[&str])] = &[
     ("ort", &["src/perception/ort.rs"]),
     ("nokhwa", &["src/sensors/camera/usb.rs"]),
     ("rumqttc", &["src/sensors/mqtt/link.rs", "src/sensors/mqtt/link/*", "src/sim/*"]),
+    ("plotters", &["src/commands/score/report/plots/*"]),
     ("quick_xml", &["src/sensors/onvif/*"]),
     ("rusqlite", &["src/ledger/*", "src/sync/*", "src/commands/*"]),
 ];

@@ -35,6 +35,13 @@ pub struct VisitTruth {
     pub staff: bool,
 }
 
+impl VisitTruth {
+    /// Somebody who came in without a tap, behind others: whatever they carry out, nobody can be charged for it.
+    pub fn has_nobody_to_pay(&self) -> bool {
+        !self.payer && self.token.is_none() && !self.staff
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Taken {
     pub product: String,

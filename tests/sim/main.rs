@@ -2,4 +2,5 @@
 
 mod core;
 mod floor;
+mod report;
 mod script;

@@ -303,6 +303,7 @@ async fn the_command_records_every_case_beside_the_shop_as_told() {
         receipts: out.path().join("day/receipts.jsonl"),
         handoff: Billed::Picker,
         json: false,
+        report: None,
     });
     let table = scored.unwrap();
     assert!(table.contains("3 visits in 2 cases"), "{table}");
