@@ -35,7 +35,7 @@ enum Verb {
     /// Turn other people's shop descriptions into shop files.
     Import(import::ImportArgs),
     /// Play people and shelves, into a recording or over a broker.
-    Simulate(simulate::SimulateArgs),
+    Simulate(Box<simulate::SimulateArgs>),
     Demo(demo::DemoArgs),
     /// Compare receipts with the truth.
     Score(score::ScoreArgs),

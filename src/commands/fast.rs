@@ -5,8 +5,10 @@
 
 use super::score::{ClaimedEvent, TokenReceipt};
 use crate::base::{Counters, VisitId};
-use crate::carts::ChargeState;
-use crate::events::{Answer, Authorised, ChargeAnswer, Effect, Effects, Fact, Observation, Outgoing, Stamped};
+use crate::carts::{ChargeState, PolicyOptions};
+use crate::events::{
+    Answer, Authorised, ChargeAnswer, Effect, Effects, Fact, Observation, Outgoing, Stamped, WeighRequest,
+};
 use crate::floor::{Books, Floor, FloorOptions};
 use crate::fusion::{DetectorKind, NearestAttributor};
 use crate::shop::Shop;
@@ -45,9 +47,25 @@ pub struct Outcome {
     pub events: Vec<ClaimedEvent>,
 }
 
-/// The floor's outcome of `arrivals`. `told` is the shop as the system knows it.
-pub fn run(told: Arc<Shop>, arrivals: impl Iterator<Item = Stamped>, method: &Method) -> Outcome {
-    let options = FloorOptions { detector: method.detector, ..FloorOptions::default() };
+/// The floor's outcome of `arrivals`. `told` is the shop as the system knows it, `policy` the retailer's rules in it.
+pub fn run(
+    told: Arc<Shop>,
+    policy: PolicyOptions,
+    arrivals: impl Iterator<Item = Stamped>,
+    method: &Method,
+) -> Outcome {
+    watched(told, policy, arrivals, method, &mut |_, _| {})
+}
+
+/// The same; `asks` is shown the floor and what it asks its model, before it is answered.
+pub fn watched(
+    told: Arc<Shop>,
+    policy: PolicyOptions,
+    arrivals: impl Iterator<Item = Stamped>,
+    method: &Method,
+    asks: &mut dyn FnMut(&Floor, &WeighRequest),
+) -> Outcome {
+    let options = FloorOptions { policy, detector: method.detector, ..FloorOptions::default() };
     let mut floor = Floor::new(told.clone(), options, Books::new(told.clone()), Counters::default());
     let mut claimed = Vec::new();
     let mut seq = 0;
@@ -73,6 +91,7 @@ pub fn run(told: Arc<Shop>, arrivals: impl Iterator<Item = Stamped>, method: &Me
             for effect in now.into_iter().chain(then) {
                 match effect {
                     Effect::Weigh(mut request) => {
+                        asks(&floor, &request);
                         if !method.stock_follows {
                             for asked in &mut request.interactions {
                                 let stock = told.planogram.on_shelf(&asked.shelf);

@@ -3,6 +3,7 @@
 mod arguments;
 pub mod bench;
 pub mod check;
+mod cores;
 pub mod credentials;
 pub mod demo;
 pub mod doctor;

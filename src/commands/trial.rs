@@ -1,5 +1,6 @@
 //! Plays and what methods make of them: the physics once, every method on the same recording, all cores.
 
+use super::cores;
 use super::fast::{self, Method};
 use super::score::{self, Billed, EventScore, Score};
 use super::simulate::RECORDED_START_US;
@@ -8,10 +9,6 @@ use crate::sim::Gates;
 use crate::sim::play::Play;
 use crate::sim::record::Arrivals;
 use crate::sim::truth::{EventTruth, TruthLine, VisitTruth};
-use indicatif::{ProgressBar, ProgressStyle};
-use std::collections::BTreeMap;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// One play with one seed, and what each method made of it, in the methods' order.
 pub struct Tried {
@@ -29,24 +26,7 @@ pub struct Made {
 /// Tries `methods` on every play with every seed; results in the order of plays, then seeds.
 pub fn tries(plays: &[Play], seeds: std::ops::Range<u64>, methods: &[Method]) -> Result<Vec<Tried>, String> {
     let jobs: Vec<(&Play, u64)> = plays.iter().flat_map(|play| seeds.clone().map(move |seed| (play, seed))).collect();
-    let bar = ProgressBar::new(jobs.len() as u64);
-    bar.set_style(ProgressStyle::with_template("{bar:40} {pos}/{len} {eta}").expect("a template"));
-    let (next, done) = (AtomicUsize::new(0), Mutex::new(BTreeMap::new()));
-    let work = || loop {
-        let n = next.fetch_add(1, Ordering::Relaxed);
-        let Some((play, seed)) = jobs.get(n) else { return };
-        let tried = one(play, *seed, methods);
-        done.lock().expect("no worker dies").insert(n, tried);
-        bar.inc(1);
-    };
-    let workers = std::thread::available_parallelism().map_or(1, usize::from);
-    std::thread::scope(|scope| {
-        for _ in 0..workers {
-            scope.spawn(work);
-        }
-    });
-    bar.finish_and_clear();
-    done.into_inner().expect("no worker died").into_values().collect()
+    cores::each(&jobs, |(play, seed)| one(play, *seed, methods)).into_iter().collect()
 }
 
 fn one(play: &Play, seed: u64, methods: &[Method]) -> Result<Tried, String> {
@@ -66,7 +46,7 @@ fn one(play: &Play, seed: u64, methods: &[Method]) -> Result<Tried, String> {
     let tokens = visits.iter().map(|visit| (visit.visit.as_str(), visit.token.as_deref())).collect();
     let prices = score::prices(&play.told);
     let made = |method: &Method| {
-        let outcome = fast::run(play.told.clone(), recorded.iter().cloned(), method);
+        let outcome = fast::run(play.told.clone(), play.policy(), recorded.iter().cloned(), method);
         let events: Vec<&EventTruth> = events.iter().collect();
         Made {
             score: score::of(&visits, &outcome.receipts, Billed::Picker, &prices),

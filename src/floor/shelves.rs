@@ -555,6 +555,8 @@ impl Floor {
             let levels = desk.scale.levels();
             let known: Vec<f64> = levels.into_iter().flatten().collect();
             let silent = desk.last_arrival.is_some_and(|at| self.now.since(at) > 5 * SECOND_US);
+            // A shelf without plates is there to stand goods on: nobody waits for its scale.
+            let weighs = !self.shop.layout.shelves[id].plates.is_empty();
             let faults: Vec<String> = desk
                 .scale
                 .faults()
@@ -562,6 +564,7 @@ impl Floor {
                 .map(|(plate, fault)| format!("plate {plate} is {fault:?}").to_lowercase())
                 .collect();
             let fault = match (desk.online, desk.last_arrival, silent) {
+                _ if !weighs => None,
                 (false, ..) => Some("offline: check its power and network".to_owned()),
                 (true, None, _) => Some("has not weighed anything yet".to_owned()),
                 (true, Some(_), true) => Some("silent for more than 5 s: check its power and network".to_owned()),
@@ -570,7 +573,7 @@ impl Floor {
             };
             super::ShelfView {
                 shelf: id.clone(),
-                online: desk.online && desk.last_arrival.is_some() && !silent,
+                online: !weighs || (desk.online && desk.last_arrival.is_some() && !silent),
                 ringing: self.desk.ringing.contains_key(id),
                 level_g: (!known.is_empty()).then(|| known.iter().sum()),
                 last_step: desk.last_step,

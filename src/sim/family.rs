@@ -4,11 +4,18 @@
 //! A family is drawn from a seed and a shop; nothing in it knows what will be difficult for whom.
 
 use super::chance::Chance;
+use super::faults::Fault;
+use super::parameters::Parameters;
+use super::person::CHILD_REACHES_M;
+use super::play::Conditions;
+use super::shops::looks_of;
 use crate::base::{PlateNo, ProductId, ShelfId};
+use crate::carts::policy::Join;
 use crate::shop::Shop;
 use serde::Deserialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
+use std::ops::RangeInclusive;
 
 /// The families that come with the program, and why each is there.
 const FAMILIES: &str = include_str!("families.toml");
@@ -19,8 +26,8 @@ const FAMILIES: &str = include_str!("families.toml");
 pub struct Family {
     /// What it is for, in a few words.
     pub why: String,
-    /// Chance of one, two and three shoppers.
-    pub shoppers: [f64; 3],
+    /// Chance of one, two, three and four shoppers.
+    pub shoppers: [f64; 4],
     /// Fewest and most events of a case, and the mean of what comes on top of the fewest.
     pub events: [usize; 2],
     pub more_events: f64,
@@ -37,19 +44,39 @@ pub struct Family {
     pub same: f64,
     /// Something is chosen that weighs the same (within 5 g) as a neighbour on its shelf, where there is such a thing.
     pub equal_weight: f64,
+    /// Something is chosen that looks like another thing of the shelf and weighs otherwise.
+    pub equal_looks: f64,
+    /// A take is gram by gram; somebody leans on a shelf before it.
+    pub slow: f64,
+    pub lean: f64,
+    /// Every shopper but the first comes on the first one's card, as a child, in their wake without a tap; any shopper
+    /// pays at the exit.
+    pub with: f64,
+    pub child: f64,
+    pub tailgate: f64,
+    pub pays_at_exit: f64,
+    /// Staff are in the shop; a movement is theirs, and of these so many fill a shelf instead of carrying something back.
+    pub staff: f64,
+    pub restock: f64,
     /// Something that was put where it does not belong is taken, where there is such a thing.
     pub misplaced: f64,
     /// Two of the same in one movement.
     pub two: f64,
     /// Seconds from one movement to the next: least, most.
     pub pause_s: [f64; 2],
+    /// How the shop behaves otherwise than usual, and what goes wrong with devices.
+    pub parameters: toml::Table,
+    pub faults: BTreeSet<Fault>,
+    /// Half the bays without cameras, a quarter of the shelves without scales.
+    pub sparse: bool,
+    pub join: Join,
 }
 
 impl Default for Family {
     fn default() -> Family {
         Family {
             why: String::new(),
-            shoppers: [1.0, 0.0, 0.0],
+            shoppers: [1.0, 0.0, 0.0, 0.0],
             events: [3, 8],
             more_events: 3.0,
             put_back: 0.0,
@@ -60,9 +87,22 @@ impl Default for Family {
             crossing: 0.0,
             same: 0.0,
             equal_weight: 0.0,
+            equal_looks: 0.0,
+            slow: 0.0,
+            lean: 0.0,
+            with: 0.0,
+            child: 0.0,
+            tailgate: 0.0,
+            pays_at_exit: 0.0,
+            staff: 0.0,
+            restock: 0.0,
             misplaced: 0.0,
             two: 0.0,
             pause_s: [1.0, 7.0],
+            parameters: toml::Table::new(),
+            faults: BTreeSet::new(),
+            sparse: false,
+            join: Join::Opening,
         }
     }
 }
@@ -71,6 +111,15 @@ impl Family {
     /// Every family by its name.
     pub fn all() -> BTreeMap<String, Family> {
         toml::from_str(FAMILIES).expect("families.toml, which a test reads")
+    }
+
+    /// How things behave in its shop: as shipped but for `changes`, and as the family has it.
+    pub fn behaviour(&self, changes: &toml::Table) -> Result<Parameters, String> {
+        Parameters::shipped_but(&[changes, &self.parameters])
+    }
+
+    pub fn conditions(&self) -> Conditions {
+        Conditions { faults: self.faults.clone(), join: self.join }
     }
 
     pub fn named(name: &str) -> Result<Family, String> {
@@ -88,20 +137,53 @@ struct Facing {
     plates: Vec<PlateNo>,
     product: ProductId,
     weight_g: f64,
+    /// Of its shelf above the floor, metres.
+    z_m: f64,
 }
+
+impl Facing {
+    fn is_low(&self) -> bool {
+        self.z_m < LOW_M
+    }
+
+    /// Another thing of the same shelf that weighs the same.
+    fn weighs_like(&self, other: &Facing) -> bool {
+        let beside = other.shelf == self.shelf && other.product != self.product;
+        beside && (other.weight_g - self.weight_g).abs() <= 5.0
+    }
+
+    /// Another thing of the same shelf that looks the same and weighs otherwise.
+    fn looks_like(&self, other: &Facing) -> bool {
+        let beside = other.shelf == self.shelf && other.product != self.product;
+        beside && looks_of(&other.product) == looks_of(&self.product) && (other.weight_g - self.weight_g).abs() > 5.0
+    }
+}
+
+/// Shelves below this are within a child's reach, with room for the hand, metres.
+const LOW_M: f64 = CHILD_REACHES_M - 0.1;
+
+/// The name of staff in a script: nobody else is ninth.
+const STAFF: usize = 9;
 
 struct Shopper {
     name: usize,
+    is_child: bool,
     /// What they hold and where it was.
     holds: Vec<Facing>,
+}
+
+impl Shopper {
+    fn new(name: usize) -> Shopper {
+        Shopper { name, is_child: false, holds: Vec::new() }
+    }
 }
 
 struct Writer<'a> {
     facings: &'a [Facing],
     family: &'a Family,
     chance: Chance,
-    /// What stands where it does not belong, and on which plates.
-    astray: Vec<Facing>,
+    /// What stands where it does not belong, on which plates, and where it came from.
+    astray: Vec<(Facing, Facing)>,
     case: String,
     t_s: f64,
     events: usize,
@@ -110,14 +192,14 @@ struct Writer<'a> {
 
 const HEADER: &str = "case,t_s,action,gondola,shelf,plates,product,quantity,weight_g,shopper\n";
 
-/// The script of `cases` cases in `shop`, named `{name}-1` and so on.
-pub fn script(shop: &Shop, name: &str, family: &Family, seed: u64, cases: usize) -> String {
+/// The script of these cases in `shop`, named `{name}-1` and so on.
+pub fn script(shop: &Shop, name: &str, family: &Family, seed: u64, cases: RangeInclusive<usize>) -> String {
     let facings = facings(shop);
     let mut text = HEADER.to_owned();
     if facings.is_empty() {
         return text;
     }
-    for n in 1..=cases {
+    for n in cases {
         let case = format!("{name}-{n}");
         let chance = Chance::new(seed, &format!("family/{case}"));
         let writer = Writer {
@@ -152,6 +234,7 @@ fn facings(shop: &Shop) -> Vec<Facing> {
                 plates: vec![plate],
                 product: product.clone(),
                 weight_g: known.weight_g,
+                z_m: shop.layout.shelves.get(shelf).map_or(0.0, |shelf| shelf.centre().z),
             }),
         }
     }
@@ -161,25 +244,75 @@ fn facings(shop: &Shop) -> Vec<Facing> {
 impl Writer<'_> {
     fn write(mut self) -> String {
         let u = self.chance.unit();
-        let [one, two, _] = self.family.shoppers;
-        let people = if u < one {
-            1
-        } else if u < one + two {
-            2
-        } else {
-            3
-        };
+        let mut edge = 0.0;
+        let people = 1 + self.family.shoppers[..3]
+            .iter()
+            .take_while(|share| {
+                edge += **share;
+                u >= edge
+            })
+            .count();
         let [fewest, most] = self.family.events;
         let more = -self.family.more_events * libm::log(1.0 - self.chance.unit());
         let events = (fewest + more as usize).min(most);
-        let mut shoppers: Vec<Shopper> = (1..=people).map(|name| Shopper { name, holds: Vec::new() }).collect();
+        let mut shoppers: Vec<Shopper> = (1..=people).map(Shopper::new).collect();
+        for shopper in &mut shoppers {
+            self.role(shopper);
+        }
+        let staff = self.chance.yes(self.family.staff).then(|| Shopper { is_child: false, ..Shopper::new(STAFF) });
+        if staff.is_some() {
+            self.say("staff", STAFF);
+        }
+        // Everybody else may come in the wake of the first.
+        self.movement(&mut shoppers, 0);
         while self.events < events {
-            let who = self.chance.below(shoppers.len());
-            self.movement(&mut shoppers, who);
             let [least, most] = self.family.pause_s;
             self.t_s += self.chance.between(least, most).round();
+            if staff.is_some() && self.chance.yes(0.4) {
+                self.errand();
+            } else {
+                let who = self.chance.below(shoppers.len());
+                self.movement(&mut shoppers, who);
+            }
         }
         self.rows
+    }
+
+    /// Who comes how: the first by themselves, the others by the family's shares.
+    fn role(&mut self, shopper: &mut Shopper) {
+        let Family { with, child, tailgate, pays_at_exit, .. } = *self.family;
+        let led = if shopper.name == 1 { 0.0 } else { 1.0 };
+        let u = self.chance.unit();
+        let roles = [
+            (led * with, "with:1"),
+            (led * child, "child:1"),
+            (led * tailgate, "tailgate:1"),
+            (pays_at_exit, "pays-at-exit"),
+        ];
+        let mut edge = 0.0;
+        let role = roles.into_iter().find(|(share, _)| {
+            edge += share;
+            u < edge
+        });
+        if let Some((_, role)) = role {
+            shopper.is_child = role.starts_with("child");
+            self.say(role, shopper.name);
+        }
+    }
+
+    /// Staff fill a shelf, or carry back what stands where it does not belong.
+    fn errand(&mut self) {
+        if !self.chance.yes(self.family.restock) && !self.astray.is_empty() {
+            let which = self.chance.below(self.astray.len());
+            let (found, home) = self.astray.swap_remove(which);
+            self.row("take", Some(&found), &found, 1, STAFF);
+            self.t_s += 2.0;
+            return self.row("put", Some(&home), &home, 1, STAFF);
+        }
+        let facing = self.choose(None, false);
+        let at = self.stands(&facing);
+        let quantity = 1 + self.chance.below(((2_500.0 / facing.weight_g) as usize).clamp(1, 4)) as u32;
+        self.row("restock", Some(&at), &at, quantity, STAFF);
     }
 
     fn movement(&mut self, shoppers: &mut [Shopper], who: usize) {
@@ -201,19 +334,28 @@ impl Writer<'_> {
         }
         if !self.astray.is_empty() && self.chance.yes(self.family.misplaced) {
             let which = self.chance.below(self.astray.len());
-            let found = self.astray.swap_remove(which);
+            if shoppers[who].is_child && !self.astray[which].0.is_low() {
+                return;
+            }
+            let (found, _) = self.astray.swap_remove(which);
             self.row("take", Some(&found), &found, 1, shoppers[who].name);
             return shoppers[who].holds.push(found);
         }
-        let taken = self.choose(None);
+        let taken = self.choose(None, shoppers[who].is_child);
+        if self.chance.yes(self.family.lean) {
+            let at = self.stands(&taken);
+            self.row("lean", Some(&at), &at, 1, shoppers[who].name);
+        }
         self.take(&mut shoppers[who], &taken);
         if self.chance.yes(self.family.both_hands) {
-            let other = self.choose(Some(&taken));
+            let other = self.choose(Some(&taken), shoppers[who].is_child);
             self.take(&mut shoppers[who], &other);
         }
         if shoppers.len() > 1 && self.chance.yes(self.family.crossing) {
             let another = (who + 1 + self.chance.below(shoppers.len() - 1)) % shoppers.len();
-            let beside = if self.chance.yes(self.family.same) { taken } else { self.choose(Some(&taken)) };
+            let child = shoppers[another].is_child;
+            let same = self.chance.yes(self.family.same) && (!child || taken.is_low());
+            let beside = if same { taken } else { self.choose(Some(&taken), child) };
             self.take(&mut shoppers[another], &beside);
         }
     }
@@ -222,22 +364,23 @@ impl Writer<'_> {
         let two = facing.weight_g < 400.0 && self.chance.yes(self.family.two);
         let at = self.stands(facing);
         let quantity = if two { 2 } else { 1 };
-        self.row("take", Some(&at), &at, quantity, shopper.name);
+        let action = if self.chance.yes(self.family.slow) { "slow-take" } else { "take" };
+        self.row(action, Some(&at), &at, quantity, shopper.name);
         (0..quantity).for_each(|_| shopper.holds.push(at.clone()));
     }
 
     fn put(&mut self, shopper: &mut Shopper) {
         let item = self.give(shopper);
-        let to = if self.chance.yes(self.family.elsewhere) {
-            let other = self.choose(None);
-            let Facing { shelf, plates, .. } = self.stands(&other);
-            let there = Facing { shelf, plates, ..item.clone() };
-            self.astray.push(there.clone());
+        let to = if self.chance.yes(self.family.elsewhere) || (shopper.is_child && !item.is_low()) {
+            let other = self.choose(None, shopper.is_child);
+            let Facing { shelf, plates, z_m, .. } = self.stands(&other);
+            let there = Facing { shelf, plates, z_m, ..item.clone() };
+            self.astray.push((there.clone(), item));
             there
         } else {
             item.clone()
         };
-        self.row("put", Some(&to), &item, 1, shopper.name);
+        self.row("put", Some(&to), &to, 1, shopper.name);
     }
 
     fn give(&mut self, shopper: &mut Shopper) -> Facing {
@@ -245,27 +388,25 @@ impl Writer<'_> {
         shopper.holds.swap_remove(which)
     }
 
-    /// What is taken next: anything; `beside`: something else of the same shelf, if there is.
-    fn choose(&mut self, beside: Option<&Facing>) -> Facing {
+    /// What is taken next: anything (`low`: within a child's reach); `beside`: something else of the same shelf, if there is.
+    fn choose(&mut self, beside: Option<&Facing>, low: bool) -> Facing {
+        let reach = |facing: &&Facing| !low || facing.is_low();
         let near = |facing: &&Facing| beside.is_none_or(|b| facing.shelf == b.shelf && facing.product != b.product);
-        let mut choice: Vec<&Facing> = self.facings.iter().filter(near).collect();
+        let mut choice: Vec<&Facing> = self.facings.iter().filter(reach).filter(near).collect();
         if choice.is_empty() {
-            choice = self.facings.iter().collect();
+            choice = self.facings.iter().filter(reach).collect();
         }
-        if self.chance.yes(self.family.equal_weight) {
-            let twin = |facing: &&&Facing| {
-                self.facings.iter().any(|other| {
-                    other.shelf == facing.shelf
-                        && other.product != facing.product
-                        && (other.weight_g - facing.weight_g).abs() <= 5.0
-                })
-            };
-            let twins: Vec<&Facing> = choice.iter().filter(twin).copied().collect();
+        let (heavy, looks) = (self.chance.yes(self.family.equal_weight), self.chance.yes(self.family.equal_looks));
+        for (wanted, is_twin) in
+            [(heavy, Facing::weighs_like as fn(&Facing, &Facing) -> bool), (looks, Facing::looks_like)]
+        {
+            let twin = |facing: &&&Facing| self.facings.iter().any(|other| is_twin(facing, other));
+            let twins: Vec<&Facing> = choice.iter().filter(twin).filter(|_| wanted).copied().collect();
             if !twins.is_empty() {
                 choice = twins;
             }
         }
-        (*self.chance.pick(&choice).expect("a shop with goods")).clone()
+        (*self.chance.pick(&choice).expect("a shop with goods, some of them low")).clone()
     }
 
     /// The plates one unit of a facing stands on: one or two of them.
@@ -277,6 +418,12 @@ impl Writer<'_> {
             _ => vec![facing.plates[k]],
         };
         Facing { plates, ..facing.clone() }
+    }
+
+    /// Who somebody is: no event.
+    fn say(&mut self, role: &str, shopper: usize) {
+        let (case, t_s) = (&self.case, self.t_s);
+        let _ = writeln!(self.rows, "{case},{t_s},{role},,,,,,,{shopper}");
     }
 
     fn row(&mut self, action: &str, at: Option<&Facing>, item: &Facing, quantity: u32, shopper: usize) {
@@ -307,18 +454,33 @@ mod tests {
         let world = Arc::new(World::new(Arc::new(shop.clone())).unwrap());
         for (name, family) in Family::all() {
             assert!(!family.why.is_empty() && !name.contains('_'), "{name}");
-            let text = script(&shop, &name, &family, 1, 60);
-            assert_eq!(text, script(&shop, &name, &family, 1, 60), "{name}: the same seed");
-            assert_ne!(text, script(&shop, &name, &family, 2, 60), "{name}: another seed");
+            let text = script(&shop, &name, &family, 1, 1..=60);
+            assert_eq!(text, script(&shop, &name, &family, 1, 1..=60), "{name}: the same seed");
+            assert_ne!(text, script(&shop, &name, &family, 2, 1..=60), "{name}: another seed");
             let mut actions: BTreeMap<&str, usize> = BTreeMap::new();
             for line in text.lines().skip(1) {
                 let action = line.split(',').nth(2).expect("an action").split(':').next().expect("a word");
                 *actions.entry(action).or_default() += 1;
             }
             let has = |action: &str| actions.get(action).copied().unwrap_or(0);
-            for (action, share) in [("put", family.put_back), ("handoff", family.hand_off), ("drop", family.dropped)] {
-                assert_eq!(share > 0.0, has(action) > 0, "{name}: {actions:?}");
+            for (action, share) in [
+                ("put", family.put_back),
+                ("handoff", family.hand_off),
+                ("drop", family.dropped),
+                ("slow-take", family.slow),
+                ("lean", family.lean),
+                ("with", family.with),
+                ("child", family.child),
+                ("tailgate", family.tailgate),
+                ("pays-at-exit", family.pays_at_exit),
+                ("staff", family.staff),
+                ("restock", family.restock),
+            ] {
+                // What happens once in a hundred movements need not happen in sixty cases.
+                assert!(has(action) > 0 || share < 0.03, "{name} has no {action}: {actions:?}");
+                assert!(has(action) == 0 || share > 0.0, "{name} has {action}: {actions:?}");
             }
+            family.behaviour(&toml::Table::new()).unwrap_or_else(|err| panic!("{name}: {err}"));
             let played = Script::parse(&text).expect("a script");
             for case in &played.cases {
                 case.plan(&world, 1, 0).unwrap_or_else(|err| panic!("{err}"));
@@ -329,6 +491,9 @@ mod tests {
     #[test]
     fn an_unknown_family_is_refused_with_the_known_ones() {
         let refused = Family::named("holding").unwrap_err();
-        assert!(refused.starts_with("there is no family holding; there are both-hands, crossing"), "{refused}");
+        assert!(
+            refused.starts_with("there is no family holding; there are both-hands, camera-dying, child"),
+            "{refused}"
+        );
     }
 }

@@ -4,7 +4,14 @@
 //!
 //!     script | family | shoppers --wishes--> plan --people--> playback --messages--> live (MQTT) | record (CBOR)
 //!                                    |                  |  \--> truth
-//!                                  world             shelves, people (cameras), wire
+//!                                  world             shelves, people (cameras), looks, faults, wire
+//!
+//! | where | says |
+//! |---|---|
+//! | `parameters.toml` | how things and people behave, every figure with its source |
+//! | `families.toml` | what is hard, one difficulty at a time |
+//! | `shops` | shops drawn from a seed, half of them held back from training |
+//! | `suite` | what attributors are tried on |
 //!
 //! Nothing here knows how the daemon explains what it sees; it only ever speaks to it over the wire.
 
@@ -15,7 +22,10 @@ pub mod daemon;
 #[cfg(feature = "cameras")]
 pub mod eyes;
 pub mod family;
+pub mod faults;
 pub mod live;
+pub mod looks;
+pub mod parameters;
 pub mod people;
 pub mod person;
 pub mod plan;

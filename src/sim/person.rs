@@ -2,15 +2,20 @@
 //!
 //! Planned beforehand by `plan`; a gate that answers late only moves everything after it.
 
+use super::shelves::Touch;
 use super::world::{Front, moved};
 use crate::base::{GateId, PlateNo, Point2, Point3, ShelfId};
 use crate::events::{Credential, Direction};
 
-/// Middle of the head above the floor, metres.
+/// Middle of the head of a grown person above the floor, metres; they are a little taller.
 const HEAD_M: f64 = 1.65;
+const ABOVE_HEAD_M: f64 = 0.05;
 /// Palms of hanging arms above the floor, and how far they swing out, metres.
 const REST_M: f64 = 1.0;
 const ARM_OUT_M: f64 = 0.24;
+/// A child of seven is so much smaller, and takes what stands lower than this, metres.
+const CHILD: f64 = 0.72;
+pub const CHILD_REACHES_M: f64 = 1.25;
 /// A hand needs this long to the plate and as long back, us.
 pub const REACH_US: i64 = 500_000;
 /// It stays there from this long before the step to as long after it, us.
@@ -38,6 +43,8 @@ pub enum Handling {
 #[derive(Clone, Debug)]
 pub struct Reach {
     pub handling: Handling,
+    /// Lifted gram by gram.
+    pub slow: bool,
     pub shelf: ShelfId,
     pub plates: Vec<PlateNo>,
     pub units: Vec<Unit>,
@@ -45,6 +52,15 @@ pub struct Reach {
     pub centre: f64,
     pub width: f64,
     pub target: Point3,
+}
+
+impl Reach {
+    /// What the shelf feels of it.
+    pub fn touch(&self, t_us: i64) -> Touch {
+        let grams: f64 = self.units.iter().map(|unit| unit.grams).sum();
+        let delta_g = if self.handling == Handling::Take { -grams } else { grams };
+        Touch { t_us, delta_g, centre: self.centre, width: self.width, slow: self.slow }
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -68,6 +84,11 @@ pub enum Deed {
     Drop {
         unit: Unit,
     },
+    /// Leans on a shelf around there, in plates, and touches nothing.
+    Lean {
+        shelf: ShelfId,
+        centre: f64,
+    },
     /// Out of every camera's sight.
     Gone,
 }
@@ -79,7 +100,7 @@ pub struct Act {
 }
 
 /// Who pays, and for whom: what the truth says about a visit before anybody acts.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Party {
     pub case: String,
     pub visit: String,
@@ -87,12 +108,27 @@ pub struct Party {
     pub staff: bool,
     /// The card is known to be refused; where nobody is asked, the gate stays shut.
     pub declined: bool,
+    /// They tap on the way out, not on the way in.
+    pub pays_at_exit: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stature {
+    Grown,
+    Child,
+}
+
+impl Stature {
+    fn scale(self) -> f64 {
+        if self == Stature::Child { CHILD } else { 1.0 }
+    }
 }
 
 #[derive(Clone, Debug)]
 pub struct Person {
     pub body: String,
     pub party: Party,
+    pub stature: Stature,
     /// Corners of the way with the time there; between them it walks straight at an even pace.
     pub way: Vec<(i64, Point2)>,
     pub acts: Vec<Act>,
@@ -105,10 +141,23 @@ pub struct Person {
 pub struct Pose {
     pub body: String,
     pub floor: Point2,
+    /// From the floor to the top, metres.
+    pub tall_m: f64,
     pub head: Point3,
     pub hands: [Point3; 2],
-    /// The moment of the reach it is at, and the hand that does it.
-    pub reach: Option<(i64, usize)>,
+    pub reach: Option<Reaching>,
+}
+
+/// A reach that is under way, or whose goods are still in the hand.
+#[derive(Clone, Debug)]
+pub struct Reaching {
+    /// Its moment: which reach it is.
+    pub t_us: i64,
+    pub hand: usize,
+    /// The hand is among the goods.
+    pub at_shelf: bool,
+    /// What is in the hand.
+    pub carries: Option<String>,
 }
 
 impl Person {
@@ -130,15 +179,17 @@ impl Person {
         Point2::new((b.x - a.x) / 0.8, (b.y - a.y) / 0.8)
     }
 
-    /// The whole body, standing at `floor` (its way, stepped aside for others).
-    pub fn pose(&self, t_us: i64, floor: Point2) -> Pose {
+    /// The whole body, standing at `floor` (its way, stepped aside for others). Goods stay in the hand, in sight, for
+    /// `carried_us` after a take and before a put.
+    pub fn pose(&self, t_us: i64, floor: Point2, carried_us: i64) -> Pose {
+        let scale = self.stature.scale();
         let facing = self.facing(t_us, floor);
         let left = Point2::new(-facing.y, facing.x);
-        let rest = |side: f64| moved(moved(floor, left, side * ARM_OUT_M), facing, 0.1).at_height(REST_M);
+        let rest = |side: f64| moved(moved(floor, left, side * ARM_OUT_M), facing, 0.1).at_height(REST_M * scale);
         let mut hands = [rest(1.0), rest(-1.0)];
         let mut lean = 0.0;
         let mut reaching = None;
-        if let Some((reach, t)) = self.reach_near(t_us) {
+        if let Some((reach, t)) = self.reach_near(t_us, carried_us.max(REACH_US)) {
             let away = ((t_us - t).abs() - HOLD_US).max(0) as f64 / (REACH_US - HOLD_US) as f64;
             let out = (1.0 - away).clamp(0.0, 1.0);
             // The nearer hand does it.
@@ -151,14 +202,18 @@ impl Person {
             );
             // One leans to the back of a shelf and bends down to a low one.
             lean = 0.15 * out;
-            reaching = (out > 0.3).then_some((t, hand));
+            let full = if reach.handling == Handling::Take { 0..=carried_us } else { -carried_us..=0 };
+            let carries = reach.units.first().filter(|_| full.contains(&(t_us - t))).map(|unit| unit.product.clone());
+            let at_shelf = out > 0.3;
+            reaching = (at_shelf || carries.is_some()).then_some(Reaching { t_us: t, hand, at_shelf, carries });
         }
-        let head = moved(floor, facing, lean).at_height(HEAD_M - lean * 0.3);
-        Pose { body: self.body.clone(), floor, head, hands, reach: reaching }
+        let head_m = HEAD_M * scale;
+        let head = moved(floor, facing, lean).at_height(head_m - lean * 0.3);
+        Pose { body: self.body.clone(), floor, tall_m: head_m + ABOVE_HEAD_M, head, hands, reach: reaching }
     }
 
-    fn reach_near(&self, t_us: i64) -> Option<(&Reach, i64)> {
-        let near = self.acts.iter().filter(|act| (act.t_us - t_us).abs() <= REACH_US);
+    fn reach_near(&self, t_us: i64, within_us: i64) -> Option<(&Reach, i64)> {
+        let near = self.acts.iter().filter(|act| (act.t_us - t_us).abs() <= within_us);
         near.filter_map(|act| match &act.deed {
             Deed::Reach(reach) => Some((reach, act.t_us)),
             _ => None,

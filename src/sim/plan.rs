@@ -5,7 +5,7 @@
 //! over what they do not hold. `person` is what comes out; `playback` plays it.
 
 use super::chance::Chance;
-use super::person::{Act, Deed, Handling, Party, Person, REACH_US, Reach, Unit, beside};
+use super::person::{Act, CHILD_REACHES_M, Deed, Handling, Party, Person, REACH_US, Reach, Stature, Unit, beside};
 use super::world::{Front, WALK_M_S, Way, World, moved};
 use crate::base::{PlateNo, Point2, ShelfId};
 use crate::events::Direction;
@@ -21,10 +21,10 @@ pub const AT_READER_US: i64 = 700_000;
 const OPENING_US: i64 = 2_600_000;
 /// Nobody else crosses the same line this close, us.
 const CROSSING_US: i64 = 700_000;
+/// Room for the slowest take, us: `shelves.slow_s` of the parameters.
+const SLOW_US: i64 = 4_000_000;
 /// Two people at a shelf stand at least this far apart, metres.
 const APART_M: f64 = 0.5;
-/// Packages of one product differ by 1-2 % in weight.
-const PACKAGE_SPREAD: f64 = 0.015;
 
 /// What is wanted from a shelf.
 #[derive(Clone, Debug)]
@@ -45,10 +45,31 @@ pub struct Planner {
     units: u64,
 }
 
+/// Who is to come in.
+#[derive(Clone, Debug)]
+pub struct Body {
+    pub name: String,
+    pub stature: Stature,
+}
+
+impl Body {
+    pub fn grown(name: impl Into<String>) -> Body {
+        Body { name: name.into(), stature: Stature::Grown }
+    }
+}
+
 #[derive(Default)]
 struct GateBook {
-    openings: Vec<(i64, i64)>,
+    openings: Vec<Opening>,
     crossings: Vec<i64>,
+}
+
+struct Opening {
+    from_us: i64,
+    to_us: i64,
+    /// How many go through on it.
+    bodies: usize,
+    way: Way,
 }
 
 /// Somebody stands there for a while.
@@ -61,6 +82,8 @@ struct Spot {
 
 struct Walker {
     person: Person,
+    /// The one of its party who has the card.
+    pays: bool,
     at: Point2,
     /// Busy until then: reaching, walking.
     free_us: i64,
@@ -78,6 +101,19 @@ fn walk_us(path: &[Point2]) -> i64 {
     (length / WALK_M_S * 1e6) as i64
 }
 
+/// The place on a way that is so many metres before its end; its beginning, where it is shorter.
+fn before_end(path: &[Point2], metres: f64) -> Point2 {
+    let mut left = metres;
+    for pair in path.windows(2).rev() {
+        let length = pair[0].distance(pair[1]);
+        if length >= left {
+            return pair[1].toward(pair[0], left / length.max(1e-9));
+        }
+        left -= length;
+    }
+    path[0]
+}
+
 impl Planner {
     pub fn new(world: Arc<World>, seed: u64) -> Planner {
         Planner {
@@ -90,62 +126,69 @@ impl Planner {
         }
     }
 
-    /// A party comes to the gate that is free first, taps once and walks in together. Answers when the first is inside.
-    pub fn enter(&mut self, party: &Party, bodies: &[String], not_before_us: i64) -> i64 {
+    /// A party comes to the gate that is free first, taps once if it pays at the entrance, and walks in together. Answers
+    /// when the first is inside.
+    pub fn enter(&mut self, party: &Party, bodies: &[Body], not_before_us: i64) -> i64 {
         let n = bodies.len();
         let choices: Vec<(i64, Way)> =
             self.world.ways_in().iter().map(|way| (self.free_opening(way, n, not_before_us), way.clone())).collect();
         let (tap_us, way) = choices.into_iter().min_by_key(|(tap_us, _)| *tap_us).expect("a shop has a way in");
-        let go_us = tap_us + AT_READER_US;
         let mut inside_us = i64::MAX;
         for (k, body) in bodies.iter().enumerate() {
-            let behind = 0.75 * k as f64;
-            let wait_at = moved(way.reader, way.inward, -behind);
-            let start = moved(wait_at, way.inward, -1.5);
-            let inside = moved(moved(way.inside, way.inward, 0.35 * (n - 1 - k) as f64), way.along, 0.3 * k as f64);
-            let arrive_us = tap_us - 200_000;
-            let leave_us = go_us + 150_000 * k as i64;
-            let cross_us = leave_us + walk_us(&[wait_at, way.crossing]).max(1);
-            let in_us = cross_us + walk_us(&[way.crossing, inside]).max(1);
-            let mut acts = Vec::new();
-            if let (0, Some(gate), Some(credential)) = (k, &way.gate, &party.credential) {
-                acts.push(Act {
-                    t_us: tap_us,
-                    deed: Deed::Tap {
-                        gate: gate.clone(),
-                        direction: Direction::In,
-                        credential: credential.clone(),
-                        group_size: n as u32,
-                    },
-                });
-            }
-            acts.push(Act { t_us: cross_us, deed: Deed::Cross { gate: way.gate.clone(), direction: Direction::In } });
-            let came_us = arrive_us - walk_us(&[start, wait_at]);
-            let walker = Walker {
-                person: Person {
-                    body: body.clone(),
-                    party: party.clone(),
-                    way: vec![
-                        (came_us, start),
-                        (arrive_us, wait_at),
-                        (leave_us, wait_at),
-                        (cross_us, way.crossing),
-                        (in_us, inside),
-                    ],
-                    acts,
-                    next: 0,
-                },
-                at: inside,
-                free_us: in_us,
-                last_event_us: i64::MIN / 2,
-                held: Vec::new(),
-            };
-            self.walkers.insert(body.clone(), walker);
-            self.book(&way).crossings.push(cross_us);
-            inside_us = inside_us.min(in_us);
+            inside_us = inside_us.min(self.walk_in(party, body, &way, tap_us, (k, n)));
         }
-        self.book(&way).openings.push((tap_us, tap_us + OPENING_US));
+        if let (Some(gate), Some(credential), false) = (&way.gate, &party.credential, party.pays_at_exit) {
+            let (gate, credential, group_size) = (gate.clone(), credential.clone(), n as u32);
+            let tap = Deed::Tap { gate, direction: Direction::In, credential, group_size };
+            let first = self.walkers.get_mut(&bodies[0].name).expect("just came in");
+            first.person.acts.insert(0, Act { t_us: tap_us, deed: tap });
+        }
+        self.book(&way).openings.push(Opening { from_us: tap_us, to_us: tap_us + OPENING_US, bodies: n, way });
         inside_us
+    }
+
+    /// Somebody slips through the opening of `leader`, right behind them. Answers when they are inside.
+    pub fn enter_behind(&mut self, party: &Party, body: &Body, leader: &str) -> Result<i64, String> {
+        let crossed_us = self.walker(leader)?.person.acts.iter().find_map(|act| match act.deed {
+            Deed::Cross { direction: Direction::In, .. } => Some(act.t_us),
+            _ => None,
+        });
+        let books = self.gates.values_mut().flat_map(|book| &mut book.openings);
+        let opening = crossed_us
+            .and_then(|t_us| books.into_iter().find(|opening| (opening.from_us..opening.to_us).contains(&t_us)));
+        let opening = opening.ok_or_else(|| format!("shopper {} came in too long ago", shopper(leader)))?;
+        let (tap_us, k, way) = (opening.from_us, opening.bodies, opening.way.clone());
+        opening.bodies += 1;
+        Ok(self.walk_in(party, body, &way, tap_us, (k, k + 1)))
+    }
+
+    /// The `k`th of `n` on one opening. Answers when they are inside.
+    fn walk_in(&mut self, party: &Party, body: &Body, way: &Way, tap_us: i64, (k, n): (usize, usize)) -> i64 {
+        let behind = 0.75 * k as f64;
+        let wait_at = moved(way.reader, way.inward, -behind);
+        let start = moved(wait_at, way.inward, -1.5);
+        let inside = moved(moved(way.inside, way.inward, 0.35 * (n - 1 - k) as f64), way.along, 0.3 * k as f64);
+        let arrive_us = tap_us - 200_000;
+        let leave_us = tap_us + AT_READER_US + 150_000 * k as i64;
+        let cross_us = leave_us + walk_us(&[wait_at, way.crossing]).max(1);
+        let in_us = cross_us + walk_us(&[way.crossing, inside]).max(1);
+        let came_us = arrive_us - walk_us(&[start, wait_at]);
+        let walked = vec![
+            (came_us, start),
+            (arrive_us, wait_at),
+            (leave_us, wait_at),
+            (cross_us, way.crossing),
+            (in_us, inside),
+        ];
+        let acts = vec![Act { t_us: cross_us, deed: Deed::Cross { gate: way.gate.clone(), direction: Direction::In } }];
+        let person =
+            Person { body: body.name.clone(), party: party.clone(), stature: body.stature, way: walked, acts, next: 0 };
+        let pays = k == 0;
+        let last_event_us = i64::MIN / 2;
+        let walker = Walker { person, pays, at: inside, free_us: in_us, last_event_us, held: Vec::new() };
+        self.walkers.insert(body.name.clone(), walker);
+        self.book(way).crossings.push(cross_us);
+        in_us
     }
 
     /// When `body` could at the earliest act at these plates if it left at once: for planning arrivals.
@@ -166,6 +209,26 @@ impl Planner {
         let units = self.draw(goods);
         let t_us = self.reach(body, not_before_us, Handling::Take, shelf, plates, units.clone())?;
         self.walker(body)?.held.extend(units);
+        Ok(t_us)
+    }
+
+    /// The same, gram by gram: nobody hears a step.
+    pub fn take_slowly(
+        &mut self,
+        body: &str,
+        not_before_us: i64,
+        shelf: &ShelfId,
+        plates: &[PlateNo],
+        goods: &Goods,
+    ) -> Result<i64, String> {
+        let t_us = self.take(body, not_before_us, shelf, plates, goods)?;
+        let walker = self.walker(body)?;
+        if let Some(Act { deed: Deed::Reach(reach), .. }) = walker.person.acts.last_mut() {
+            reach.slow = true;
+        }
+        // The hand stays until it is done.
+        walker.free_us += SLOW_US;
+        walker.last_event_us += SLOW_US;
         Ok(t_us)
     }
 
@@ -211,8 +274,7 @@ impl Planner {
         let (their_place, they_are_free_us) = (receiver.at, receiver.free_us);
         let units = self.hand(body, product, quantity)?;
         let here = self.walker(body)?.at;
-        let distance = here.distance(their_place);
-        let meet = if distance > 0.7 { their_place.toward(here, 0.6 / distance) } else { here };
+        let meet = before_end(&self.world.path(here, their_place), APART_M + 0.1);
         let t_us = self.go(body, not_before_us.max(they_are_free_us), meet, 300_000)?;
         for unit in units {
             self.did(body, t_us, Deed::HandOff { to: to.to_owned(), unit: unit.clone() })?;
@@ -234,25 +296,48 @@ impl Planner {
         Ok(t_us)
     }
 
-    /// Walks out by the nearest way. Answers when it is outside of the line.
+    /// Walks out by the nearest way, tapping before the line where that is when they pay. Answers when it is outside of
+    /// the line.
     pub fn exit(&mut self, body: &str, not_before_us: i64) -> Result<i64, String> {
         let walker = self.walker(body)?;
         let (here, ready_us) = (walker.at, walker.free_us.max(not_before_us));
+        let pays = walker.pays && walker.person.party.pays_at_exit;
         let ways = self.world.ways_out().iter().map(|way| (self.world.path(here, way.inside), way.clone()));
         let (path, way) = ways.min_by_key(|(path, _)| walk_us(path)).expect("a shop has a way out");
         let last = walk_us(&[way.inside, way.crossing]);
-        let cross_us = self.free_crossing(&way, ready_us + walk_us(&path) + last);
+        let taps_us = if pays { AT_READER_US + 200_000 } else { 0 };
+        let cross_us = self.free_crossing(&way, ready_us + walk_us(&path) + taps_us + last);
         self.book(&way).crossings.push(cross_us);
-        let leave_us = cross_us - last - walk_us(&path);
+        let arrive_us = cross_us - last - taps_us;
+        let leave_us = arrive_us - walk_us(&path);
         self.walk(body, leave_us, &path)?;
         let gone_us = cross_us + walk_us(&[way.crossing, way.outside]);
         let walker = self.walker(body)?;
+        if pays {
+            let nowhere = || format!("shopper {} pays at the exit, where no gate reads cards", shopper(body));
+            let gate = way.gate.clone().ok_or_else(nowhere)?;
+            if let Some(credential) = walker.person.party.credential.clone() {
+                let deed = Deed::Tap { gate, direction: Direction::Out, credential, group_size: 1 };
+                walker.person.acts.push(Act { t_us: arrive_us + 200_000, deed });
+            }
+            walker.person.way.push((cross_us - last, way.inside));
+        }
         walker.person.way.extend([(cross_us, way.crossing), (gone_us, way.outside)]);
         let cross = Deed::Cross { gate: way.gate.clone(), direction: Direction::Out };
         walker.person.acts.push(Act { t_us: cross_us, deed: cross });
         walker.person.acts.push(Act { t_us: gone_us, deed: Deed::Gone });
         self.leave_spot(body, leave_us);
         Ok(cross_us)
+    }
+
+    /// Leans on a shelf, an elbow beside these plates.
+    pub fn lean(&mut self, body: &str, not_before_us: i64, shelf: &ShelfId, plates: &[PlateNo]) -> Result<i64, String> {
+        let front = self.front(shelf, plates)?;
+        let spot = self.choose_spot(body, &front, not_before_us)?;
+        let t_us = self.go(body, not_before_us, spot, REACH_US)?;
+        let centre = plates.iter().map(|plate| f64::from(*plate)).sum::<f64>() / plates.len() as f64;
+        self.did(body, t_us, Deed::Lean { shelf: shelf.clone(), centre })?;
+        Ok(t_us)
     }
 
     /// Strolls about: stands before a shelf and touches nothing.
@@ -290,7 +375,7 @@ impl Planner {
     pub fn forget_before(&mut self, us: i64) {
         self.spots.retain(|spot| spot.to_us > us);
         for book in self.gates.values_mut() {
-            book.openings.retain(|(_, to)| *to > us);
+            book.openings.retain(|opening| opening.to_us > us);
             book.crossings.retain(|t| *t > us);
         }
     }
@@ -311,13 +396,14 @@ impl Planner {
     }
 
     fn draw(&mut self, goods: &Goods) -> Vec<Unit> {
+        let spread = self.world.parameters.goods.package_sigma;
         (0..goods.quantity.max(1))
             .map(|_| {
                 self.units += 1;
                 Unit {
                     id: self.units,
                     product: goods.product.clone(),
-                    grams: goods.mean_g * (1.0 + PACKAGE_SPREAD * self.chance.normal().clamp(-3.0, 3.0)),
+                    grams: goods.mean_g * (1.0 + spread * self.chance.normal().clamp(-3.0, 3.0)),
                     in_catalogue: goods.in_catalogue,
                 }
             })
@@ -351,6 +437,10 @@ impl Planner {
         units: Vec<Unit>,
     ) -> Result<i64, String> {
         let front = self.front(shelf, plates)?;
+        if self.walker(body)?.person.stature == Stature::Child && front.target.z > CHILD_REACHES_M {
+            let (shopper, z) = (shopper(body), front.target.z);
+            return Err(format!("shopper {shopper} is a child and reaches {CHILD_REACHES_M} m, not {z:.2} m"));
+        }
         let spot = self.choose_spot(body, &front, not_before_us)?;
         let t_us = self.go(body, not_before_us, spot, REACH_US)?;
         let (first, last) = (plates.iter().min().copied().unwrap_or(1), plates.iter().max().copied().unwrap_or(1));
@@ -359,7 +449,9 @@ impl Planner {
         let (sigma, width) = if span > 1.0 { (0.2, 0.85 * span) } else { (0.07, self.chance.between(0.5, 0.85)) };
         let centre = f64::from(first + last) / 2.0 + sigma * self.chance.normal().clamp(-2.0, 2.0);
         let target = front.target;
-        let reach = Reach { handling, shelf: shelf.clone(), plates: plates.to_vec(), units, centre, width, target };
+        let slow = false;
+        let reach =
+            Reach { handling, slow, shelf: shelf.clone(), plates: plates.to_vec(), units, centre, width, target };
         self.did(body, t_us, Deed::Reach(reach))?;
         Ok(t_us)
     }
@@ -442,7 +534,7 @@ impl Planner {
         let across_us = AT_READER_US + walk_us(&[way.reader, way.crossing]);
         let last_us = across_us + 800_000 * (bodies as i64 - 1);
         let free = |tap_us: i64| {
-            let opening = book.openings.iter().all(|(from, to)| tap_us + OPENING_US <= *from || tap_us >= *to);
+            let opening = book.openings.iter().all(|open| tap_us + OPENING_US <= open.from_us || tap_us >= open.to_us);
             let (from, to) = (tap_us + across_us - CROSSING_US, tap_us + last_us + CROSSING_US);
             opening && book.crossings.iter().all(|t| *t < from || *t > to)
         };

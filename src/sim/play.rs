@@ -1,24 +1,52 @@
-//! One thing to play: a case of a script in the shop as it stood that day, or a crowd.
+//! One thing to play: a case of a script in the shop as it stood that day, or a crowd; and under which conditions.
 
+use super::chance::Chance;
+use super::faults::Fault;
+use super::parameters::Parameters;
 use super::script::{Planned, Script};
-use super::shoppers::{Crowd, Mix};
+use super::shoppers::Crowd;
 use super::{Gates, Playback, Setting, World};
+use crate::carts::PolicyOptions;
+use crate::carts::policy::Join;
 use crate::shop::Shop;
 use crate::shop::nanostore::PlanogramByCase;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 pub struct Play {
     pub name: String,
-    /// The shop as the system is told it.
+    /// The shop as the system is told it. Only devices that it knows are installed.
     pub told: Arc<Shop>,
     /// The shop as it is.
     pub world: Arc<World>,
     pub plan: Plan,
+    pub conditions: Conditions,
 }
 
 pub enum Plan {
-    Script { script: Arc<Script>, case: usize },
-    Crowd { shoppers: u32, minutes: f64 },
+    Script {
+        script: Arc<Script>,
+        case: usize,
+    },
+    /// So many parties, tapping over so many minutes, behaving as this mix of the world's parameters.
+    Crowd {
+        shoppers: u32,
+        minutes: f64,
+        mix: String,
+    },
+}
+
+/// What is otherwise than in an ordinary shop.
+#[derive(Clone, Debug)]
+pub struct Conditions {
+    pub faults: BTreeSet<Fault>,
+    pub join: Join,
+}
+
+impl Default for Conditions {
+    fn default() -> Conditions {
+        Conditions { faults: BTreeSet::new(), join: PolicyOptions::default().join }
+    }
 }
 
 /// Every case of a script, each in the shop as it stood at its start. `stale`: the system is told the base planogram.
@@ -27,13 +55,15 @@ pub fn of_script(
     base: &Shop,
     by_case: &PlanogramByCase,
     stale: bool,
+    parameters: &Arc<Parameters>,
 ) -> Result<Vec<Play>, String> {
     let play = |(case, of)| {
         let planogram = by_case.apply(of, &base.planogram);
         let real = Arc::new(Shop { planogram, ..base.clone() });
         let told = if stale { Arc::new(base.clone()) } else { real.clone() };
         let plan = Plan::Script { script: script.clone(), case };
-        Ok(Play { name: of.to_owned(), told, world: Arc::new(World::new(real)?), plan })
+        let world = Arc::new(World::behaving(real, parameters.clone())?);
+        Ok(Play { name: of.to_owned(), told, world, plan, conditions: Conditions::default() })
     };
     script.cases.iter().map(|case| case.name.as_str()).enumerate().map(play).collect()
 }
@@ -44,8 +74,10 @@ impl Play {
             Plan::Script { script, case } => {
                 script.cases[*case].plan(&self.world, seed, start_us).map_err(|err| err.to_string())
             }
-            Plan::Crowd { shoppers, minutes } => {
-                let mut crowd = Crowd::new(self.world.clone(), seed, "crowd", Mix::default());
+            Plan::Crowd { shoppers, minutes, mix } => {
+                let seed = Chance::seed_of(seed, &self.name);
+                let mix = self.world.parameters.mix(mix)?.clone();
+                let mut crowd = Crowd::new(self.world.clone(), seed, &self.name, mix);
                 let every_us = minutes * 60e6 / f64::from((*shoppers).max(1));
                 let mut until_us = start_us;
                 let mut people = Vec::new();
@@ -60,8 +92,18 @@ impl Play {
         }
     }
 
+    /// The retailer's rules there.
+    pub fn policy(&self) -> PolicyOptions {
+        PolicyOptions { join: self.conditions.join, ..PolicyOptions::default() }
+    }
+
     pub fn playback(&self, start_us: i64, gates: Gates, planned: Planned) -> Playback {
-        let mut playback = Playback::new(self.world.clone(), Setting::new(planned.seed, start_us, gates));
+        let setting = Setting {
+            told: Some(self.told.clone()),
+            faults: self.conditions.faults.clone(),
+            ..Setting::new(planned.seed, start_us, gates)
+        };
+        let mut playback = Playback::new(self.world.clone(), setting);
         planned.people.into_iter().for_each(|person| playback.add(person));
         playback
     }

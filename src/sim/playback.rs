@@ -9,16 +9,18 @@
 
 use super::aside::{ASIDE_M_S, Afoot};
 use super::chance::Chance;
-use super::people::{Eye, Sight};
-use super::person::{Deed, Handling, Person, Pose};
+use super::faults::{Fault, Faults};
+use super::looks::Wardrobe;
+use super::people::Eye;
+use super::person::{Deed, Person, Pose};
 use super::plan::AT_READER_US;
-use super::shelves::{PUSH_US, Physics, ShelfSim, Touch};
+use super::shelves::{PUSH_US, ShelfSim};
 use super::truth::{Truth, TruthLine};
 use super::world::{WALK_M_S, World};
 use crate::base::{PassageId, Point2, ShelfId, TapId};
 use crate::events::{Observation, Passage, Tap};
-use crate::shop::CameraKind;
-use std::collections::{BTreeMap, VecDeque};
+use crate::shop::{CameraKind, Shop};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 /// One step of the shop's time.
@@ -46,20 +48,20 @@ pub enum Gates {
     Asked,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Setting {
     pub seed: u64,
     pub start_us: i64,
     pub gates: Gates,
-    /// False: nothing weighs. For who wants to know where people go and what they do, twenty times as fast.
-    pub scales: bool,
-    pub physics: Physics,
-    pub sight: Sight,
+    /// The shop as the system is told it, where that is another: only devices that it knows are installed.
+    pub told: Option<Arc<Shop>>,
+    pub faults: BTreeSet<Fault>,
 }
 
 impl Setting {
+    /// A shop that is as it is told, and nothing goes wrong.
     pub fn new(seed: u64, start_us: i64, gates: Gates) -> Setting {
-        Setting { seed, start_us, gates, scales: true, physics: Physics::default(), sight: Sight::default() }
+        Setting { seed, start_us, gates, told: None, faults: BTreeSet::new() }
     }
 }
 
@@ -78,6 +80,8 @@ pub struct Playback {
     people: Vec<Guest>,
     shelves: BTreeMap<ShelfId, ShelfSim>,
     eyes: Vec<Eye>,
+    wardrobe: Wardrobe,
+    faults: Faults,
     truth: Truth,
     waiting: BTreeMap<TapId, Waiting>,
     /// Sent, in time order; the number keeps the order of what is sent at once.
@@ -101,19 +105,32 @@ struct Guest {
 
 impl Playback {
     pub fn new(world: Arc<World>, setting: Setting) -> Playback {
-        let (seed, start_us) = (setting.seed, setting.start_us);
-        let layout = &world.shop.layout;
+        let (seed, start_us, parameters) = (setting.seed, setting.start_us, world.parameters.clone());
+        let told = setting.told.as_ref().unwrap_or(&world.shop).clone();
+        let physics = Arc::new(parameters.shelves.clone());
+        let installed = world
+            .shop
+            .layout
+            .shelves
+            .iter()
+            .filter(|(id, _)| told.layout.shelves.get(*id).is_some_and(|known| !known.plates.is_empty()));
         let shelf = |(id, shelf): (&ShelfId, &crate::shop::Shelf)| {
-            let sim = ShelfSim::new(id.clone(), shelf.plates.len(), seed, start_us, setting.physics.clone());
-            (id.clone(), sim)
+            (id.clone(), ShelfSim::new(id.clone(), shelf.plates.len(), seed, start_us, physics.clone()))
         };
-        let eyes = layout.cameras.values().filter(|camera| camera.kind == CameraKind::People);
+        let cameras = told.layout.cameras.values().filter(|camera| camera.kind == CameraKind::People);
+        let eyes: Vec<Eye> = cameras
+            .map(|camera| Eye::new(camera, Some(world.clone()), seed, start_us, parameters.sight.clone()))
+            .collect();
+        let names: Vec<_> = eyes.iter().map(|eye| eye.camera.clone()).collect();
+        let faults = Faults::new(setting.faults.clone(), parameters.faults.clone(), seed, start_us, &names);
+        let mut shelves = installed.map(shelf).collect();
+        faults.break_plates(&mut shelves);
         let mut slams = Chance::new(seed, "slams");
         let mut playback = Playback {
-            shelves: layout.shelves.iter().filter(|_| setting.scales).map(shelf).collect(),
-            eyes: eyes
-                .map(|camera| Eye::new(camera, Some(world.clone()), seed, start_us, setting.sight.clone()))
-                .collect(),
+            shelves,
+            eyes,
+            wardrobe: Wardrobe::new(seed, parameters.looks.clone()),
+            faults,
             now_us: start_us,
             people: Vec::new(),
             truth: Truth::default(),
@@ -122,7 +139,7 @@ impl Playback {
             ready: VecDeque::new(),
             sent: 0,
             ids: Chance::new(seed, "ids"),
-            next_slam_us: start_us + slams.wait_us(setting.physics.slams_per_s),
+            next_slam_us: start_us + slams.wait_us(parameters.shelves.slams_per_s),
             slams,
             next_gate_clock_us: start_us,
             next_whereabouts_us: start_us,
@@ -216,7 +233,9 @@ impl Playback {
             }
             self.next_gate_clock_us += GATE_CLOCK_US;
         }
-        self.people.retain(|guest| guest.person.next < guest.person.acts.len());
+        for guest in self.people.extract_if(.., |guest| guest.person.next >= guest.person.acts.len()) {
+            self.wardrobe.forget(&guest.person.body);
+        }
         self.now_us = end_us;
         let later = self.pending.split_off(&(end_us, 0));
         let due = std::mem::replace(&mut self.pending, later);
@@ -224,8 +243,10 @@ impl Playback {
     }
 
     fn send(&mut self, t_us: i64, what: Observation) {
-        self.pending.insert((t_us, self.sent), what);
-        self.sent += 1;
+        for (t_us, what) in self.faults.carry(t_us, what) {
+            self.pending.insert((t_us, self.sent), what);
+            self.sent += 1;
+        }
     }
 
     /// Who has no answer yet stays where they are; after a while they give up.
@@ -252,11 +273,14 @@ impl Playback {
                 && act.t_us < end_us + PUSH_US
             {
                 guest.told += 1;
+                if let Deed::Lean { shelf, centre } = &act.deed
+                    && let Some(shelf) = self.shelves.get_mut(shelf)
+                {
+                    shelf.lean(act.t_us, *centre);
+                }
                 let Deed::Reach(reach) = &act.deed else { continue };
-                let grams: f64 = reach.units.iter().map(|unit| unit.grams).sum();
-                let delta_g = if reach.handling == Handling::Take { -grams } else { grams };
                 if let Some(shelf) = self.shelves.get_mut(&reach.shelf) {
-                    shelf.touch(&Touch { t_us: act.t_us, delta_g, centre: reach.centre, width: reach.width });
+                    shelf.touch(&reach.touch(act.t_us));
                 }
             }
         }
@@ -321,7 +345,7 @@ impl Playback {
             for shelf in self.shelves.values_mut() {
                 shelf.slam(self.next_slam_us);
             }
-            self.next_slam_us += self.slams.wait_us(self.setting.physics.slams_per_s);
+            self.next_slam_us += self.slams.wait_us(self.world.parameters.shelves.slams_per_s);
         }
     }
 
@@ -349,11 +373,14 @@ impl Playback {
             }
             self.next_whereabouts_us += WHEREABOUTS_US;
         }
+        let carried_us = (self.world.parameters.looks.carried_s * 1e6) as i64;
         for i in 0..self.eyes.len() {
             while self.eyes[i].next_us() < end_us {
                 let t_us = self.eyes[i].next_us();
-                let poses: Vec<Pose> = self.stand(t_us).into_iter().map(|(person, at)| person.pose(t_us, at)).collect();
-                let (sent_us, people) = self.eyes[i].look(&poses);
+                let stand = self.stand(t_us).into_iter();
+                let poses: Vec<Pose> = stand.map(|(person, at)| person.pose(t_us, at, carried_us)).collect();
+                let dim = self.faults.dim(t_us);
+                let (sent_us, people) = self.eyes[i].look(&poses, &mut self.wardrobe, dim);
                 self.send(sent_us, Observation::People(people));
             }
         }

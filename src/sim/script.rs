@@ -3,10 +3,14 @@
 //! Script time is order, not a stopwatch. Rows keep their order; two shoppers in one second act at once; a shopper who
 //! has to walk comes later, and what follows in the file follows in the shop. Entering and leaving are supplied. What
 //! cannot happen is refused with case, line and reason before anything is played.
+//!
+//! Beside what happens at shelves, a row may say who a shopper is ([`Role`]), before anything else of theirs:
+//! `with:<shopper>` comes in with them on one card, `child:<shopper>` too and is a child, `tailgate:<shopper>` slips in behind
+//! them, `no-tap` walks in, `pays-at-exit` taps on the way out, `staff` fills shelves (`restock`).
 
 use super::chance::Chance;
-use super::person::{Party, Person};
-use super::plan::{AT_READER_US, Goods, Planner};
+use super::person::{Party, Person, Stature};
+use super::plan::{AT_READER_US, Body, Goods, Planner};
 use super::world::{WALK_M_S, World};
 use crate::base::{PlateNo, ProductId, ShelfId};
 use crate::events::Credential;
@@ -49,11 +53,73 @@ struct Row {
 #[derive(Clone, Debug, PartialEq)]
 enum Action {
     Take,
+    /// Lifted gram by gram.
+    SlowTake,
     Put,
+    Restock,
     HandOff(String),
     Drop,
+    Lean,
     Enter,
     Exit,
+    Role(Role),
+}
+
+/// Who a shopper is, where that is not somebody with a card of their own.
+#[derive(Clone, Debug, PartialEq)]
+enum Role {
+    With(String),
+    Child(String),
+    Tailgate(String),
+    NoTap,
+    PaysAtExit,
+    Staff,
+}
+
+impl Role {
+    /// Through whose opening they come in.
+    fn leader(&self) -> Option<&str> {
+        match self {
+            Role::With(leader) | Role::Child(leader) | Role::Tailgate(leader) => Some(leader),
+            Role::NoTap | Role::PaysAtExit | Role::Staff => None,
+        }
+    }
+}
+
+/// What may stand under `action`.
+const ACTIONS: &str = "take, slow-take, put, restock, handoff:<shopper>, drop, lean, enter, exit, with:<shopper>, \
+                       child:<shopper>, tailgate:<shopper>, no-tap, pays-at-exit or staff";
+
+impl Action {
+    fn parse(text: &str) -> Option<Action> {
+        let named = |to: &str| Some(to.trim().to_owned()).filter(|to| !to.is_empty());
+        Some(match text.split_once(':') {
+            Some(("handoff", to)) => Action::HandOff(named(to)?),
+            Some(("with", to)) => Action::Role(Role::With(named(to)?)),
+            Some(("child", to)) => Action::Role(Role::Child(named(to)?)),
+            Some(("tailgate", to)) => Action::Role(Role::Tailgate(named(to)?)),
+            Some(_) => return None,
+            None => match text {
+                "take" => Action::Take,
+                "slow-take" => Action::SlowTake,
+                "put" => Action::Put,
+                "restock" => Action::Restock,
+                "drop" => Action::Drop,
+                "lean" => Action::Lean,
+                "enter" => Action::Enter,
+                "exit" => Action::Exit,
+                "no-tap" => Action::Role(Role::NoTap),
+                "pays-at-exit" => Action::Role(Role::PaysAtExit),
+                "staff" => Action::Role(Role::Staff),
+                _ => return None,
+            },
+        })
+    }
+
+    /// Whether it needs something to act on.
+    fn is_of_goods(&self) -> bool {
+        !matches!(self, Action::Enter | Action::Exit | Action::Lean | Action::Role(_))
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -121,21 +187,9 @@ fn row<'a>(line: u64, cell: &dyn Fn(usize) -> &'a str) -> Result<Row, String> {
         let value = text.parse::<f64>().ok().filter(|value| value.is_finite() && *value >= 0.0);
         value.ok_or_else(|| format!("{} \"{}\" is not a number from 0 up", COLUMNS[k], shown(text)))
     };
-    let action = match cell(2) {
-        "take" => Action::Take,
-        "put" => Action::Put,
-        "drop" => Action::Drop,
-        "enter" => Action::Enter,
-        "exit" => Action::Exit,
-        other => match other.strip_prefix("handoff:") {
-            Some(to) if !to.trim().is_empty() => Action::HandOff(to.trim().to_owned()),
-            _ => {
-                let known = "take, put, handoff:<shopper>, drop, enter or exit";
-                return Err(format!("unknown action \"{}\"; it may be {known}", shown(other)));
-            }
-        },
-    };
-    let goods = !matches!(action, Action::Enter | Action::Exit);
+    let action =
+        Action::parse(cell(2)).ok_or_else(|| format!("unknown action \"{}\"; it may be {ACTIONS}", shown(cell(2))))?;
+    let goods = action.is_of_goods();
     let plates = cell(5).split_whitespace().map(|plate| plate.parse::<PlateNo>());
     let plates =
         plates.collect::<Result<Vec<_>, _>>().map_err(|_| format!("plates \"{}\" are not numbers", shown(cell(5))))?;
@@ -172,12 +226,13 @@ impl Case {
     pub fn plan(&self, world: &Arc<World>, seed: u64, start_us: i64) -> Result<Planned, ScriptError> {
         let seed = Chance::seed_of(seed, &self.name);
         let mut planner = Planner::new(world.clone(), seed);
-        let zero_us = self.enter_all(&mut planner, world, start_us);
+        let roles = self.roles()?;
+        let zero_us = self.enter_all(&mut planner, world, &roles, start_us)?;
         let mut left: BTreeMap<&str, u64> = BTreeMap::new();
         let mut latest_us = zero_us;
         let mut entered: BTreeSet<&str> = BTreeSet::new();
         for row in &self.rows {
-            let fail = |reason: String| ScriptError { case: self.name.clone(), line: row.line, reason };
+            let fail = |reason: String| self.refuse(row, reason);
             for shopper in row.shoppers() {
                 if let Some(line) = left.get(shopper) {
                     return Err(fail(format!("shopper {shopper} has left the shop on line {line}")));
@@ -189,7 +244,9 @@ impl Case {
             }
             let body = body(&row.shopper);
             let not_before_us = latest_us.max(zero_us + row.t_us);
+            let staff = roles.get(row.shopper.as_str()) == Some(&&Role::Staff);
             let played = match &row.action {
+                Action::Role(_) => Ok(latest_us),
                 Action::Enter => Ok(not_before_us),
                 Action::Exit => {
                     left.insert(&row.shopper, row.line);
@@ -198,6 +255,15 @@ impl Case {
                 Action::Take => self
                     .goods(world, row)
                     .and_then(|goods| planner.take(&body, not_before_us, &shelf(world, row)?, &row.plates, &goods)),
+                Action::SlowTake => self.goods(world, row).and_then(|goods| {
+                    planner.take_slowly(&body, not_before_us, &shelf(world, row)?, &row.plates, &goods)
+                }),
+                Action::Restock if !staff => {
+                    Err(format!("shopper {} fills a shelf and is no staff; say so first", row.shopper))
+                }
+                Action::Restock => self
+                    .goods(world, row)
+                    .and_then(|goods| planner.restock(&body, not_before_us, &shelf(world, row)?, &row.plates, &goods)),
                 Action::Put => shelf(world, row).and_then(|shelf| {
                     planner.put(&body, not_before_us, &shelf, &row.plates, &row.product, row.quantity)
                 }),
@@ -206,6 +272,9 @@ impl Case {
                     planner.hand_off(&body, not_before_us, &row.product, row.quantity, &self::body(to))
                 }
                 Action::Drop => planner.drop(&body, not_before_us, &row.product, row.quantity),
+                Action::Lean => {
+                    shelf(world, row).and_then(|shelf| planner.lean(&body, not_before_us, &shelf, &row.plates))
+                }
             };
             latest_us = played.map_err(fail)?;
         }
@@ -223,17 +292,68 @@ impl Case {
         Ok(Planned { people, until_us: until_us + AFTER_US, seed })
     }
 
-    /// Lets everybody in, in the order they are needed, each just early enough to walk there; answers when the script's
-    /// second 0 is. Who is named first is named in the truth as `s1`, `s2` by the script's own numbers.
-    fn enter_all(&self, planner: &mut Planner, world: &World, start_us: i64) -> i64 {
-        let mut first: Vec<(&str, &Row)> = Vec::new();
+    fn refuse(&self, row: &Row, reason: String) -> ScriptError {
+        ScriptError { case: self.name.clone(), line: row.line, reason }
+    }
+
+    /// Who is somebody special. Said once, before they do anything, and led only by who comes in by themselves.
+    fn roles(&self) -> Result<BTreeMap<&str, &Role>, ScriptError> {
+        let mut roles: BTreeMap<&str, &Role> = BTreeMap::new();
+        let mut seen: BTreeSet<&str> = BTreeSet::new();
         for row in &self.rows {
-            for shopper in row.shoppers() {
-                if !first.iter().any(|(known, _)| *known == shopper) {
-                    first.push((shopper, row));
+            let who = row.shopper.as_str();
+            if let Action::Role(role) = &row.action {
+                if seen.contains(who) || roles.insert(who, role).is_some() {
+                    return Err(self.refuse(row, format!("who shopper {who} is must be said once, and first")));
+                }
+            } else {
+                seen.extend(row.shoppers());
+                if row.action == Action::Enter && roles.get(who).is_some_and(|role| role.leader().is_some()) {
+                    return Err(self.refuse(row, format!("shopper {who} comes in with another, so enters with them")));
                 }
             }
         }
+        for row in &self.rows {
+            let leader = roles.get(row.shopper.as_str()).and_then(|role| role.leader());
+            let Some(leader) = leader.filter(|_| matches!(row.action, Action::Role(_))) else { continue };
+            let known = seen.contains(leader) || roles.contains_key(leader);
+            if !known || roles.get(leader).is_some_and(|role| role.leader().is_some()) {
+                let why = format!("shopper {leader} does not come in by themselves, so nobody comes in with them");
+                return Err(self.refuse(row, why));
+            }
+        }
+        Ok(roles)
+    }
+
+    /// Lets everybody in, in the order they are needed, each just early enough to walk there; answers when the script's
+    /// second 0 is. Who is named first is named in the truth as `s1`, `s2` by the script's own numbers.
+    fn enter_all(
+        &self,
+        planner: &mut Planner,
+        world: &World,
+        roles: &BTreeMap<&str, &Role>,
+        start_us: i64,
+    ) -> Result<i64, ScriptError> {
+        // Everybody in the order they are named, with what they do first.
+        let mut first: Vec<(&str, Option<&Row>)> = Vec::new();
+        for row in &self.rows {
+            for shopper in row.shoppers() {
+                let acts = Some(row).filter(|row| !matches!(row.action, Action::Role(_)));
+                match first.iter_mut().find(|(known, _)| *known == shopper) {
+                    Some((_, does)) => *does = does.or(acts),
+                    None => first.push((shopper, acts)),
+                }
+            }
+        }
+        let leader_of = |shopper: &str| roles.get(shopper).and_then(|role| role.leader());
+        let parties: Vec<Vec<(&str, Option<&Row>)>> = first
+            .iter()
+            .filter(|(shopper, _)| leader_of(shopper).is_none())
+            .map(|leader| {
+                let follows = first.iter().filter(|(shopper, _)| leader_of(shopper) == Some(leader.0));
+                std::iter::once(leader).chain(follows).copied().collect()
+            })
+            .collect();
         let quiet_us = start_us + QUIET_US;
         // From the tap to the first movement at the shelf, with a moment to look.
         let way_us = |row: &Row| {
@@ -244,35 +364,57 @@ impl Case {
             let metres = metres + way.reader.distance(way.crossing) + way.crossing.distance(way.inside);
             AT_READER_US + (metres / WALK_M_S * 1e6) as i64 + 1_500_000
         };
-        let needs = first.iter().enumerate().map(|(i, (_, row))| {
+        let needs = parties.iter().enumerate().flat_map(|(i, party)| {
             let gate_us = quiet_us + i as i64 * 2_600_000;
-            if row.action == Action::Enter { gate_us - row.t_us } else { gate_us + way_us(row) - row.t_us }
+            party.iter().filter_map(|(_, row)| *row).map(move |row| {
+                if row.action == Action::Enter { gate_us - row.t_us } else { gate_us + way_us(row) - row.t_us }
+            })
         });
         let zero_us = needs.max().unwrap_or(quiet_us).max(quiet_us);
-        for (shopper, row) in first {
-            let early_us = if row.action == Action::Enter { 0 } else { way_us(row) + 2_000_000 };
-            let not_before_us = (zero_us + row.t_us - early_us).max(quiet_us);
-            planner.enter(&self.party(shopper), &[body(shopper)], not_before_us);
+        for party in parties {
+            let due = party.iter().filter_map(|(_, row)| *row).map(|row| {
+                let early_us = if row.action == Action::Enter { 0 } else { way_us(row) + 2_000_000 };
+                zero_us + row.t_us - early_us
+            });
+            let not_before_us = due.min().unwrap_or(quiet_us).max(quiet_us);
+            let (leader, role) = (party[0].0, roles.get(party[0].0).copied());
+            let mut bodies = vec![Body::grown(body(leader))];
+            for (shopper, _) in &party[1..] {
+                match roles[shopper] {
+                    Role::With(_) => bodies.push(Body::grown(body(shopper))),
+                    Role::Child(_) => bodies.push(Body { name: body(shopper), stature: Stature::Child }),
+                    _ => {}
+                }
+            }
+            planner.enter(&self.party(leader, role), &bodies, not_before_us);
+            for (shopper, _) in party[1..].iter().filter(|(who, _)| matches!(roles[who], Role::Tailgate(_))) {
+                let slips = self.party(shopper, Some(&Role::NoTap));
+                let cannot = |reason| ScriptError { case: self.name.clone(), line: 0, reason };
+                planner.enter_behind(&slips, &Body::grown(body(shopper)), &body(leader)).map_err(cannot)?;
+            }
         }
-        zero_us
+        Ok(zero_us)
     }
 
-    fn party(&self, shopper: &str) -> Party {
+    fn party(&self, shopper: &str, role: Option<&Role>) -> Party {
         let clean = |text: &str| -> String {
             text.chars().map(|c| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' }).collect()
         };
+        let staff = role == Some(&Role::Staff);
+        let token = format!("tok_{}{}_{}", if staff { "staff_" } else { "" }, clean(&self.name), clean(shopper));
         let credential = Credential {
-            kind: "card".to_owned(),
-            token: format!("tok_{}_{}", clean(&self.name), clean(shopper)),
-            brand: Some("visa".to_owned()),
+            kind: if staff { "staff" } else { "card" }.to_owned(),
+            token,
+            brand: (!staff).then(|| "visa".to_owned()),
             last4: None,
         };
         Party {
             case: self.name.clone(),
             visit: format!("s{shopper}"),
-            credential: Some(credential),
-            staff: false,
+            credential: Some(credential).filter(|_| role != Some(&Role::NoTap)),
+            staff,
             declined: false,
+            pays_at_exit: role == Some(&Role::PaysAtExit),
         }
     }
 
@@ -291,7 +433,7 @@ impl Case {
 }
 
 impl Row {
-    /// Who acts, and who is handed something.
+    /// Who acts, and who is handed something. Who somebody comes with is named by their own rows.
     fn shoppers(&self) -> impl Iterator<Item = &str> {
         let to = match &self.action {
             Action::HandOff(to) => Some(to.as_str()),

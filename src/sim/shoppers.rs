@@ -1,21 +1,23 @@
 //! Random ordinary visits from a seed: who comes, what they want, what they put back.
 //!
 //! A [`Crowd`] knows the shop's stock and plans one party after the other through `plan`. The mix of behaviours is
-//! plain data; the harder families (crossing hands, hand-offs, children, tailgaters) become more [`Style`]s.
+//! plain data (`parameters.toml`); what is hard for its own sake is a family's (`family`).
 
 use super::chance::Chance;
-use super::person::{Party, Person};
-use super::plan::{Goods, Planner};
+use super::parameters::{Parameters, first_outside};
+use super::person::{CHILD_REACHES_M, Party, Person, Stature};
+use super::plan::{Body, Goods, Planner};
 use super::world::World;
 use crate::base::{PlateNo, ShelfId};
 use crate::events::Credential;
+use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Style {
     Ordinary,
-    /// Two or three on one card.
+    /// Two to four on one card.
     Group,
     /// Takes, thinks better of it and puts it back where it was.
     PutBack,
@@ -25,48 +27,103 @@ pub enum Style {
     Empty,
     /// The card is refused at the gate.
     Declined,
-    /// Staff fill a shelf.
+    /// Nobody taps for them.
+    NoTap,
+    /// Taps on the way out.
+    PaysAtExit,
+    /// Staff fill a shelf, or carry back what stands where it does not belong.
     Staff,
 }
 
-/// How a crowd behaves.
-#[derive(Clone, Debug)]
+/// How a crowd behaves; `parameters.toml` has mixes and says where they come from. Shares are chances a party or a movement.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Mix {
+    /// Parties of one, two, three and four.
+    pub party: [f64; 4],
+    /// Of parties of two and more: with a child.
+    pub child: f64,
     /// Items a shopper takes: at least, at most.
     pub items: (usize, usize),
-    /// Chance that a take is followed by a put-back: a third, so that a quarter of all events are put-backs.
+    /// A take is followed by a put-back; of those, how many end on another shelf.
     pub put_back: f64,
-    /// Of those, how many end on another shelf.
     pub elsewhere: f64,
-    pub group: f64,
+    /// What stands where it does not belong is taken, where there is such a thing.
+    pub misplaced: f64,
+    /// Two of one in a movement.
+    pub two: f64,
+    /// What was taken is dropped or eaten.
+    pub dropped: f64,
+    /// What was taken is handed to another of the party.
+    pub hand_off: f64,
+    /// A look at a shelf before a movement, without touching anything; an elbow on the shelf before a take.
+    pub browse: f64,
+    pub lean: f64,
     pub empty: f64,
     pub declined: f64,
+    pub no_tap: f64,
+    pub pay_at_exit: f64,
     pub staff: f64,
-    /// Seconds of looking between two movements: at least, at most.
+    /// Of the errands of staff: tidying up, where there is something to tidy.
+    pub tidy: f64,
+    /// Seconds of looking between two movements: at least, at most; and how many of these are a phone call.
     pub linger_s: (f64, f64),
+    pub long_pause: f64,
+    pub long_pause_s: (f64, f64),
 }
 
 impl Default for Mix {
     fn default() -> Mix {
-        Mix {
-            items: (1, 5),
-            put_back: 1.0 / 3.0,
-            elsewhere: 0.2,
-            group: 0.15,
-            empty: 0.06,
-            declined: 0.03,
-            staff: 0.05,
-            linger_s: (1.0, 8.0),
-        }
+        Mix::named("ordinary")
     }
 }
 
 impl Mix {
     /// Short visits of 8-25 s, for a demonstration that fits into a minute.
     pub fn quick() -> Mix {
-        Mix { items: (1, 2), put_back: 0.15, linger_s: (0.0, 0.8), ..Mix::default() }
+        Mix::named("quick")
+    }
+
+    fn named(name: &str) -> Mix {
+        Parameters::shipped().mix(name).expect("a mix that comes with the program").clone()
+    }
+
+    /// What makes no crowd; empty if all is well.
+    pub(super) fn problem(&self) -> String {
+        let whole =
+            |shares: &[f64]| shares.iter().all(|share| *share >= 0.0) && shares.iter().sum::<f64>() <= 1.0 + 1e-9;
+        if !whole(&self.party) || self.party.iter().sum::<f64>() < 1.0 - 1e-9 {
+            return "party must be four shares that add up to 1".to_owned();
+        }
+        if !whole(&[self.empty, self.declined, self.no_tap, self.pay_at_exit, self.staff]) {
+            return "empty, declined, no_tap, pay_at_exit and staff are more than all".to_owned();
+        }
+        if self.items.0 > self.items.1 || self.items.1 > 100 {
+            return "items must be [least, most], at most 100".to_owned();
+        }
+        for (key, (least, most)) in [("linger_s", self.linger_s), ("long_pause_s", self.long_pause_s)] {
+            if !(0.0 <= least && least <= most && most <= 3_600.0) {
+                return format!("{key} must be [least, most], at most 3600");
+            }
+        }
+        first_outside(&[
+            ("child", self.child, 0.0, 1.0),
+            ("put_back", self.put_back, 0.0, 1.0),
+            ("elsewhere", self.elsewhere, 0.0, 1.0),
+            ("misplaced", self.misplaced, 0.0, 1.0),
+            ("two", self.two, 0.0, 1.0),
+            ("dropped", self.dropped, 0.0, 1.0),
+            ("hand_off", self.hand_off, 0.0, 1.0),
+            ("browse", self.browse, 0.0, 1.0),
+            ("lean", self.lean, 0.0, 1.0),
+            ("tidy", self.tidy, 0.0, 1.0),
+            ("long_pause", self.long_pause, 0.0, 1.0),
+        ])
     }
 }
+
+/// A hand goes this far above a plate, metres.
+const HAND_M: f64 = 0.08;
 
 /// A planned party.
 #[derive(Debug)]
@@ -86,6 +143,7 @@ pub struct Crowd {
     mix: Mix,
     case: String,
     facings: Vec<Facing>,
+    astray: Vec<Astray>,
     visits: u64,
     bodies: u64,
 }
@@ -99,12 +157,36 @@ struct Facing {
     /// Stands across two plates (bags do, bottles do not).
     wide: bool,
     stock: u32,
+    /// Height of its plates above the floor, metres.
+    z_m: f64,
+}
+
+impl Facing {
+    /// Within a child's reach.
+    fn is_low(&self) -> bool {
+        self.z_m < CHILD_REACHES_M - HAND_M
+    }
 }
 
 /// What somebody did last, to be undone by a put-back.
 struct Took {
     facing: usize,
     plates: Vec<PlateNo>,
+}
+
+/// Stands where it does not belong since then.
+struct Astray {
+    facing: usize,
+    shelf: ShelfId,
+    plates: Vec<PlateNo>,
+    since_us: i64,
+}
+
+/// Somebody who shops, and how much they still want.
+struct Shopping {
+    body: String,
+    stature: Stature,
+    wants: usize,
 }
 
 impl Crowd {
@@ -120,6 +202,7 @@ impl Crowd {
                 goods,
                 wide: chance.yes(0.5),
                 stock: 6 + chance.below(12) as u32,
+                z_m: world.shop.layout.shelves.get(shelf).map_or(0.0, |shelf| shelf.centre().z),
             });
             facing.plates.push(plate);
         }
@@ -127,6 +210,7 @@ impl Crowd {
             planner: Planner::new(world.clone(), seed),
             chance: Chance::new(seed, "crowd"),
             facings: facings.into_values().collect(),
+            astray: Vec::new(),
             case: case.to_owned(),
             world,
             mix,
@@ -141,9 +225,10 @@ impl Crowd {
         let mix = &self.mix;
         let mut edge = 0.0;
         for (share, style) in [
-            (mix.group, Style::Group),
             (mix.empty, Style::Empty),
             (mix.declined, Style::Declined),
+            (mix.no_tap, Style::NoTap),
+            (mix.pay_at_exit, Style::PaysAtExit),
             (mix.staff, Style::Staff),
         ] {
             edge += share;
@@ -151,7 +236,7 @@ impl Crowd {
                 return style;
             }
         }
-        Style::Ordinary
+        if self.chance.yes(mix.party[0]) { Style::Ordinary } else { Style::Group }
     }
 
     /// Plans a party of this style that taps at `not_before_us` or when the gate is free.
@@ -159,23 +244,37 @@ impl Crowd {
         self.planner.forget_before(not_before_us - 60_000_000);
         self.visits += 1;
         let party = self.party(style);
-        let n = if style == Style::Group { 2 + self.chance.below(2).min(self.mix.items.1 / 4) } else { 1 };
-        let bodies: Vec<String> = (0..n)
-            .map(|_| {
-                self.bodies += 1;
-                format!("b{}", self.bodies)
-            })
-            .collect();
+        let bodies = self.bodies(style);
         let inside_us = self.planner.enter(&party, &bodies, not_before_us);
+        // A plan that fails would be a fault of this file: nobody here wants what is not there.
+        self.shop(&bodies, style, inside_us).expect("a crowd only does what can be done");
         let mut left_us = inside_us;
+        // Who is ready waits for the others.
+        let ready_us = bodies.iter().filter_map(|body| self.planner.free_us(&body.name)).max().unwrap_or(0);
         for body in &bodies {
-            // A plan that fails would be a fault of this file: nobody here wants what is not there.
-            self.shop(body, style, inside_us).expect("a crowd only does what can be done");
-            left_us = left_us.max(self.planner.exit(body, 0).expect("who came in can go out"));
+            left_us = left_us.max(self.planner.exit(&body.name, ready_us).expect("who came in can go out"));
         }
-        let people: Vec<Person> = bodies.iter().filter_map(|body| self.planner.finish(body)).collect();
+        let people: Vec<Person> = bodies.iter().filter_map(|body| self.planner.finish(&body.name)).collect();
         let tap_us = people[0].acts.first().map_or(not_before_us, |act| act.t_us);
         Visit { style, party, people, tap_us, left_us }
+    }
+
+    fn bodies(&mut self, style: Style) -> Vec<Body> {
+        let [_, two, three, four] = self.mix.party;
+        let n = match style {
+            Style::Group => {
+                let u = self.chance.between(0.0, two + three + four);
+                if u < two { 2 } else { 3 + usize::from(u >= two + three) }
+            }
+            _ => 1,
+        };
+        let child = n > 1 && self.chance.yes(self.mix.child) && self.facings.iter().any(Facing::is_low);
+        let body = |k: usize| {
+            self.bodies += 1;
+            let stature = if child && k == n - 1 { Stature::Child } else { Stature::Grown };
+            Body { name: format!("b{}", self.bodies), stature }
+        };
+        (0..n).map(body).collect()
     }
 
     fn party(&self, style: Style) -> Party {
@@ -195,70 +294,119 @@ impl Crowd {
         Party {
             case: self.case.clone(),
             visit: format!("s{n}"),
-            credential: Some(credential),
+            credential: Some(credential).filter(|_| style != Style::NoTap),
             staff: style == Style::Staff,
             declined: style == Style::Declined,
+            pays_at_exit: style == Style::PaysAtExit,
         }
     }
 
-    fn shop(&mut self, body: &str, style: Style, inside_us: i64) -> Result<(), String> {
+    fn shop(&mut self, bodies: &[Body], style: Style, inside_us: i64) -> Result<(), String> {
+        let first = &bodies[0].name;
         match style {
             Style::Empty => {
-                let i = self.want(body);
+                let i = self.want(first, Stature::Grown);
                 let facing = self.facings[i].clone();
-                self.planner.browse(body, inside_us, &facing.shelf, &facing.plates)?;
+                self.planner.browse(first, inside_us, &facing.shelf, &facing.plates)?;
             }
             Style::Staff => {
                 for _ in 0..1 + self.chance.below(2) {
-                    self.restock(body)?;
+                    let tidies = !self.astray.is_empty() && self.chance.yes(self.mix.tidy);
+                    if tidies { self.tidy(first)? } else { self.restock(first)? }
                 }
             }
             Style::PutBack | Style::PutElsewhere => {
-                self.take(body)?;
-                let second = self.take(body)?;
-                self.put(body, second, style == Style::PutElsewhere)?;
+                self.take(first, Stature::Grown)?;
+                let second = self.take(first, Stature::Grown)?;
+                self.put(first, Stature::Grown, second, style == Style::PutElsewhere)?;
             }
-            Style::Ordinary | Style::Group | Style::Declined => {
+            Style::Ordinary | Style::Group | Style::Declined | Style::NoTap | Style::PaysAtExit => {
                 let (least, most) = self.mix.items;
-                let items = least + self.chance.below(most - least + 1);
-                for _ in 0..items {
-                    let took = self.take(body)?;
-                    if self.chance.yes(self.mix.put_back) {
-                        let elsewhere = self.chance.yes(self.mix.elsewhere);
-                        self.put(body, took, elsewhere)?;
-                    }
+                let mut shopping: Vec<Shopping> = Vec::new();
+                for Body { name, stature } in bodies {
+                    let wants = least + self.chance.below(most - least + 1);
+                    shopping.push(Shopping { body: name.clone(), stature: *stature, wants });
+                }
+                // Whoever is free first moves next.
+                while let Some(i) = self.next(&shopping) {
+                    shopping[i].wants -= 1;
+                    let (body, stature) = (shopping[i].body.clone(), shopping[i].stature);
+                    self.movement(&body, stature, &shopping)?;
                 }
             }
         }
         Ok(())
     }
 
-    fn take(&mut self, body: &str) -> Result<Took, String> {
-        let facing = self.want(body);
+    fn next(&self, shopping: &[Shopping]) -> Option<usize> {
+        let want = (0..shopping.len()).filter(|&i| shopping[i].wants > 0);
+        want.min_by_key(|&i| (self.planner.free_us(&shopping[i].body), i))
+    }
+
+    /// A take, and what may come before and after it.
+    fn movement(&mut self, body: &str, stature: Stature, party: &[Shopping]) -> Result<(), String> {
+        if self.chance.yes(self.mix.browse) {
+            let i = self.want(body, stature);
+            let (shelf, plates, after_us) = (self.facings[i].shelf.clone(), self.plates(i), self.linger(body));
+            self.planner.browse(body, after_us, &shelf, &plates)?;
+        }
+        if self.chance.yes(self.mix.misplaced)
+            && let Some(astray) = self.find(body, stature)
+        {
+            let (goods, after_us) = (self.facings[astray.facing].goods.clone(), self.linger(body));
+            self.planner.take(body, after_us.max(astray.since_us), &astray.shelf, &astray.plates, &goods)?;
+            return Ok(());
+        }
+        let took = self.take(body, stature)?;
+        if self.chance.yes(self.mix.put_back) {
+            let elsewhere = self.chance.yes(self.mix.elsewhere);
+            return self.put(body, stature, took, elsewhere);
+        }
+        let product = self.facings[took.facing].goods.product.clone();
+        if self.chance.yes(self.mix.dropped) {
+            let after_us = self.linger(body);
+            self.planner.drop(body, after_us, &product, 1)?;
+        } else if party.len() > 1 && self.chance.yes(self.mix.hand_off) {
+            let others: Vec<&Shopping> = party.iter().filter(|other| other.body != body).collect();
+            let to = others[self.chance.below(others.len())].body.clone();
+            let after_us = self.linger(body);
+            self.planner.hand_off(body, after_us, &product, 1, &to)?;
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, body: &str, stature: Stature) -> Result<Took, String> {
+        let facing = self.want(body, stature);
         let plates = self.plates(facing);
         let mut goods = self.facings[facing].goods.clone();
-        // One in twelve takes is of two at once, where it is light enough for a hand.
-        if goods.mean_g < 400.0 && self.facings[facing].stock > 2 && self.chance.yes(1.0 / 12.0) {
+        // Two at once where it is light enough for a hand.
+        if goods.mean_g < 400.0 && self.facings[facing].stock > 2 && self.chance.yes(self.mix.two) {
             goods.quantity = 2;
         }
-        let after_us = self.linger(body);
         let shelf = self.facings[facing].shelf.clone();
+        let mut after_us = self.linger(body);
+        if self.chance.yes(self.mix.lean) {
+            after_us = self.planner.lean(body, after_us, &shelf, &plates)?;
+        }
         self.planner.take(body, after_us, &shelf, &plates, &goods)?;
         self.facings[facing].stock = self.facings[facing].stock.saturating_sub(goods.quantity);
         Ok(Took { facing, plates })
     }
 
-    fn put(&mut self, body: &str, took: Took, elsewhere: bool) -> Result<(), String> {
+    fn put(&mut self, body: &str, stature: Stature, took: Took, elsewhere: bool) -> Result<(), String> {
         let product = self.facings[took.facing].goods.product.clone();
         let (shelf, plates) = if elsewhere {
-            let other = self.want(body);
+            let other = self.want(body, stature);
             (self.facings[other].shelf.clone(), self.plates(other))
         } else {
             self.facings[took.facing].stock += 1;
             (self.facings[took.facing].shelf.clone(), took.plates)
         };
         let after_us = self.linger(body);
-        self.planner.put(body, after_us, &shelf, &plates, &product, 1)?;
+        let since_us = self.planner.put(body, after_us, &shelf, &plates, &product, 1)?;
+        if elsewhere && shelf != self.facings[took.facing].shelf {
+            self.astray.push(Astray { facing: took.facing, shelf, plates, since_us });
+        }
         Ok(())
     }
 
@@ -275,10 +423,35 @@ impl Crowd {
         Ok(())
     }
 
-    /// Of three things in mind the nearest, if it is in stock.
-    fn want(&mut self, body: &str) -> usize {
-        let in_stock: Vec<usize> = (0..self.facings.len()).filter(|&i| self.facings[i].stock > 0).collect();
-        let minds: Vec<usize> = (0..3).filter_map(|_| self.chance.pick(&in_stock).copied()).collect();
+    /// Carries something back to where it belongs.
+    fn tidy(&mut self, body: &str) -> Result<(), String> {
+        let Some(astray) = self.find(body, Stature::Grown) else { return self.restock(body) };
+        let goods = self.facings[astray.facing].goods.clone();
+        let after_us = self.linger(body).max(astray.since_us + 2_000_000);
+        self.planner.take(body, after_us, &astray.shelf, &astray.plates, &goods)?;
+        let home = Took { facing: astray.facing, plates: self.facings[astray.facing].plates[..1].to_vec() };
+        self.put(body, Stature::Grown, home, false)
+    }
+
+    /// Something that stands where it does not belong, for whoever can be there in time and reach it.
+    fn find(&mut self, body: &str, stature: Stature) -> Option<Astray> {
+        let soon_us = self.planner.free_us(body).unwrap_or(0) + 20_000_000;
+        let low = |shelf: &ShelfId| self.facings.iter().any(|facing| facing.shelf == *shelf && facing.is_low());
+        let there = |astray: &Astray| {
+            astray.since_us + 2_000_000 < soon_us && (stature == Stature::Grown || low(&astray.shelf))
+        };
+        let which = self.astray.iter().position(there)?;
+        Some(self.astray.remove(which))
+    }
+
+    /// Of three things in mind the nearest, if it is in stock and within reach.
+    fn want(&mut self, body: &str, stature: Stature) -> usize {
+        let reach = |i: &usize| stature == Stature::Grown || self.facings[*i].is_low();
+        let all: Vec<usize> = (0..self.facings.len()).filter(reach).collect();
+        let in_stock: Vec<usize> = all.iter().copied().filter(|&i| self.facings[i].stock > 0).collect();
+        // Where everything is sold out there is one more at the back.
+        let choice = if in_stock.is_empty() { &all } else { &in_stock };
+        let minds: Vec<usize> = (0..3).filter_map(|_| self.chance.pick(choice).copied()).collect();
         let distance = |i: &usize| {
             let facing = &self.facings[*i];
             self.planner.reach_us(body, &facing.shelf, &facing.plates).unwrap_or(i64::MAX)
@@ -296,7 +469,8 @@ impl Crowd {
     }
 
     fn linger(&mut self, body: &str) -> i64 {
-        let (least, most) = self.mix.linger_s;
+        let long = self.chance.yes(self.mix.long_pause);
+        let (least, most) = if long { self.mix.long_pause_s } else { self.mix.linger_s };
         let wait_us = (self.chance.between(least, most) * 1e6) as i64;
         self.planner.free_us(body).unwrap_or(0) + wait_us
     }

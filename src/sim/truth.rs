@@ -62,13 +62,23 @@ pub struct EventTruth {
     pub gondola: Value,
     pub shelf: Value,
     pub plates: Vec<u16>,
-    /// False for an unlabelled item: it happens and is not scored.
+    /// False for an unlabelled item and for what staff do: it happens and is not scored.
     #[serde(default = "yes", skip_serializing_if = "Clone::clone")]
     pub scored: bool,
 }
 
 fn yes() -> bool {
     true
+}
+
+impl EventTruth {
+    /// `{gondola}-{shelf}` where both are numbers, else the shelf's name.
+    pub fn shelf_id(&self) -> String {
+        match (&self.gondola, &self.shelf) {
+            (gondola, shelf) if gondola.is_number() => format!("{gondola}-{shelf}"),
+            (_, shelf) => shelf.as_str().unwrap_or_default().to_owned(),
+        }
+    }
 }
 
 /// Follows every unit from shelf to pocket.
@@ -134,7 +144,7 @@ impl Truth {
                 self.lines.push(TruthLine::Event(loose(t_us, party, "handoff", unit, to)));
             }
             Deed::Drop { unit } => self.lines.push(TruthLine::Event(loose(t_us, party, "drop", unit, None))),
-            Deed::Tap { .. } | Deed::Cross { .. } | Deed::Gone => {}
+            Deed::Tap { .. } | Deed::Cross { .. } | Deed::Lean { .. } | Deed::Gone => {}
         }
     }
 
@@ -237,7 +247,7 @@ fn event(t_us: i64, party: &Party, reach: &Reach) -> EventTruth {
         gondola,
         shelf,
         plates: reach.plates.clone(),
-        scored: reach.units.iter().all(|unit| unit.in_catalogue),
+        scored: !party.staff && reach.units.iter().all(|unit| unit.in_catalogue),
     }
 }
 

@@ -1,7 +1,9 @@
-//! The shop as somebody on foot knows it: what is in the way, where to stand before a plate, how to come in and out.
+//! The shop as it is: how things and people behave in it (`parameters`), and what somebody on foot knows of it: what is in
+//! the way, where to stand before a plate, how to come in and out.
 //!
 //! Computed once from the shop files. It knows no time and nobody in particular: `plan` decides who walks when.
 
+use super::parameters::Parameters;
 use crate::base::{GateId, PlateNo, Point2, Point3, ShelfId};
 use crate::shop::{GateDirection, Layout, Shop};
 use std::sync::Arc;
@@ -18,6 +20,7 @@ const GOODS_M: f64 = 0.25;
 
 pub struct World {
     pub shop: Arc<Shop>,
+    pub parameters: Arc<Parameters>,
     bays: Vec<Obstacle>,
     /// Corners to walk around, and which of them see each other.
     corners: Vec<Point2>,
@@ -75,8 +78,12 @@ pub fn moved(p: Point2, by: Point2, m: f64) -> Point2 {
 }
 
 impl World {
-    /// Fails on a shop that nobody can enter or leave.
+    /// With the figures that come with the program. Fails on a shop that nobody can enter or leave.
     pub fn new(shop: Arc<Shop>) -> Result<World, String> {
+        World::behaving(shop, Arc::new(Parameters::default()))
+    }
+
+    pub fn behaving(shop: Arc<Shop>, parameters: Arc<Parameters>) -> Result<World, String> {
         let layout = &shop.layout;
         let bays: Vec<Obstacle> = layout
             .bays
@@ -98,7 +105,8 @@ impl World {
         if ways_out.is_empty() {
             return Err(format!("shop {} has neither an exit line nor a gate that lets people out", shop.id));
         }
-        let mut world = World { shop: shop.clone(), bays, corners: Vec::new(), sees: Vec::new(), ways_in, ways_out };
+        let (corners, sees) = (Vec::new(), Vec::new());
+        let mut world = World { shop: shop.clone(), parameters, bays, corners, sees, ways_in, ways_out };
         let around = world.bays.iter().flat_map(|bay| grow(&bay.stands, BODY_M + 0.02));
         let walls = reflex_corners(&layout.outline);
         let free = |p: &Point2| layout.is_inside(*p) && !world.bays.iter().any(|bay| contains(&bay.grown, *p));

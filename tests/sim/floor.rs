@@ -1,6 +1,7 @@
 //! The synthetic shop and the real floor together, without a network: who simulates and who explains must agree on what
 //! a shop is.
 
+use carryout::carts::PolicyOptions;
 use carryout::commands::{fast, score};
 use carryout::shop::Shop;
 use carryout::shop::nanostore::{self, PlanogramByCase};
@@ -38,7 +39,13 @@ fn a_quiet_day_is_billed_as_it_happened() {
             visit.people.into_iter().for_each(|person| playback.add(person));
         }
         receipts.extend(
-            fast::run(shop.clone(), Arrivals::new(&mut playback, seed, until_us), &fast::Method::default()).receipts,
+            fast::run(
+                shop.clone(),
+                PolicyOptions::default(),
+                Arrivals::new(&mut playback, seed, until_us),
+                &fast::Method::default(),
+            )
+            .receipts,
         );
         truth.extend(visits(playback));
     }
@@ -71,8 +78,13 @@ fn a_real_shops_script_is_explained() {
         let mut playback = Playback::new(world, Setting::new(planned.seed, START_US, Gates::Assumed));
         planned.people.into_iter().for_each(|person| playback.add(person));
         receipts.extend(
-            fast::run(shop, Arrivals::new(&mut playback, planned.seed, planned.until_us), &fast::Method::default())
-                .receipts,
+            fast::run(
+                shop,
+                PolicyOptions::default(),
+                Arrivals::new(&mut playback, planned.seed, planned.until_us),
+                &fast::Method::default(),
+            )
+            .receipts,
         );
         truth.extend(visits(playback));
     }

@@ -21,13 +21,20 @@ fn demo_world() -> Arc<World> {
     Arc::new(World::new(Arc::new(shop)).expect("the demo shop has a door"))
 }
 
+/// The shop as it is told without a scale: where people go and what they do is the same, twenty times as fast.
+fn nothing_weighs(world: &World) -> Arc<Shop> {
+    let mut told = Shop::clone(&world.shop);
+    told.layout.shelves.clear();
+    Arc::new(told)
+}
+
 /// Plays every case of a script: visits and events, or why not.
 fn play(world: &Arc<World>, text: &str, seed: u64) -> Result<(Vec<VisitTruth>, Vec<EventTruth>), String> {
     let script = Script::parse(text).map_err(|err| err.to_string())?;
     let (mut visits, mut events) = (Vec::new(), Vec::new());
     for case in &script.cases {
         let planned = case.plan(world, seed, START_US).map_err(|err| err.to_string())?;
-        let setting = Setting { scales: false, ..Setting::new(seed, START_US, Gates::Assumed) };
+        let setting = Setting { told: Some(nothing_weighs(world)), ..Setting::new(seed, START_US, Gates::Assumed) };
         let mut playback = Playback::new(world.clone(), setting);
         planned.people.into_iter().for_each(|person| playback.add(person));
         while playback.next(planned.until_us).is_some() {}
@@ -51,7 +58,9 @@ fn what_cannot_happen_is_refused_with_case_line_and_reason() {
         (
             "an unknown action",
             "c1,0,steal,1,2,1,2000000001487,1,348,1",
-            "script line 2, case c1: unknown action \"steal\"; it may be take, put, handoff:<shopper>, drop, enter or exit",
+            "script line 2, case c1: unknown action \"steal\"; it may be take, slow-take, put, restock, \
+             handoff:<shopper>, drop, lean, enter, exit, with:<shopper>, child:<shopper>, tailgate:<shopper>, no-tap, \
+             pays-at-exit or staff",
         ),
         (
             "a shelf that is not there",
@@ -127,6 +136,41 @@ fn what_cannot_happen_is_refused_with_case_line_and_reason() {
             "an unlabelled item of unknown weight",
             "c1,0,take,1,2,1,MYSTERY,1,,1",
             "script line 2, case c1: product MYSTERY is not in the catalogue, so weight_g must say what it weighs",
+        ),
+        (
+            "filling a shelf without being staff",
+            "c1,0,restock,1,2,1,2000000001487,1,348,1",
+            "script line 2, case c1: shopper 1 fills a shelf and is no staff; say so first",
+        ),
+        (
+            "being somebody after having done something",
+            "c1,0,take,1,2,1,2000000001487,1,348,1\nc1,5,staff,,,,,,,1",
+            "script line 3, case c1: who shopper 1 is must be said once, and first",
+        ),
+        (
+            "being two people",
+            "c1,0,staff,,,,,,,1\nc1,0,no-tap,,,,,,,1",
+            "script line 3, case c1: who shopper 1 is must be said once, and first",
+        ),
+        (
+            "coming with nobody",
+            "c1,0,with:2,,,,,,,1",
+            "script line 2, case c1: shopper 2 does not come in by themselves, so nobody comes in with them",
+        ),
+        (
+            "coming with who comes with somebody",
+            "c1,0,enter,,,,,,,1\nc1,0,with:1,,,,,,,2\nc1,0,tailgate:2,,,,,,,3",
+            "script line 4, case c1: shopper 2 does not come in by themselves, so nobody comes in with them",
+        ),
+        (
+            "entering a second time with another",
+            "c1,0,enter,,,,,,,1\nc1,0,with:1,,,,,,,2\nc1,5,enter,,,,,,,2",
+            "script line 4, case c1: shopper 2 comes in with another, so enters with them",
+        ),
+        (
+            "a child at the highest shelf",
+            "c1,0,enter,,,,,,,1\nc1,0,child:1,,,,,,,2\nc1,5,take,1,3,1,2000000001487,1,348,2",
+            "script line 4, case c1: shopper 2 is a child and reaches 1.25 m, not 1.38 m",
         ),
         ("nobody", "c1,0,take,1,2,1,2000000001487,1,348,", "script line 2, case c1: shopper is empty"),
     ] {
@@ -214,6 +258,38 @@ fn script_time_is_order_and_nobody_flies() {
     }
 }
 
+#[test]
+fn who_somebody_is_decides_how_they_come_and_who_pays() {
+    let world = demo_world();
+    let cola = |shopper: &str, t_s: u32| format!("c,{t_s},take,1,2,{shopper},2000000001487,1,348,{shopper}\n");
+    // Who, beside shopper 1 with a card: whose cart shopper 2's cola is in, and whether anybody pays for it.
+    for (role, carts, pays) in [
+        ("with:1", vec![("s1", 2)], vec![true]),
+        ("child:1", vec![("s1", 2)], vec![true]),
+        ("tailgate:1", vec![("s1", 1), ("s2", 1)], vec![true, false]),
+        ("no-tap", vec![("s1", 1), ("s2", 1)], vec![true, false]),
+        ("pays-at-exit", vec![("s1", 1), ("s2", 1)], vec![true, true]),
+        ("staff", vec![("s1", 1), ("s2", 0)], vec![true, false]),
+    ] {
+        let rows = format!("{HEADER}c,0,{role},,,,,,,2\n{}{}", cola("1", 0), cola("2", 4));
+        let (mut visits, events) = play(&world, &rows, 3).unwrap_or_else(|err| panic!("{role}: {err}"));
+        visits.sort_by(|a, b| a.visit.cmp(&b.visit));
+        let units = |visit: &VisitTruth| visit.cart.iter().map(|taken| taken.quantity).sum::<i64>();
+        let got: Vec<(&str, i64)> = visits.iter().map(|visit| (visit.visit.as_str(), units(visit))).collect();
+        assert_eq!(got, carts, "{role}");
+        assert_eq!(visits.iter().map(|visit| visit.payer).collect::<Vec<_>>(), pays, "{role}");
+        assert_eq!(events.iter().filter(|event| event.scored).count(), if role == "staff" { 1 } else { 2 }, "{role}");
+        if role == "tailgate:1" {
+            let behind_s = (visits[1].entered_us - visits[0].entered_us) as f64 * 1e-6;
+            assert!((0.3..1.7).contains(&behind_s), "{behind_s} s behind, through one opening");
+        }
+    }
+    let staff = format!("{HEADER}c,0,staff,,,,,,,2\n{}c,4,restock,1,2,2,2000000001487,3,348,2\n", cola("1", 0));
+    let (_, events) = play(&world, &staff, 3).unwrap();
+    let filled = events.iter().find(|event| event.action == "restock").expect("somebody fills a shelf");
+    assert_eq!((filled.quantity, filled.scored), (3, false));
+}
+
 fn field_data() -> Option<PathBuf> {
     let dir = std::env::var_os("CARRYOUT_FIELD_DATA").map(PathBuf::from).filter(|dir| dir.join("nanostore").exists());
     if dir.is_none() {
@@ -280,8 +356,13 @@ async fn the_command_records_every_case_beside_the_shop_as_told() {
         planogram_stale: false,
         case: None,
         shop: None,
+        drawn: None,
         shoppers: 0,
         minutes: 0.0,
+        mix: "ordinary".to_owned(),
+        faults: Vec::new(),
+        parameters: None,
+        export: None,
         seed: 7,
         record: Some(out.path().join("day")),
         receipts: true,

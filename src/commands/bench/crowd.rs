@@ -17,9 +17,10 @@ use crate::floor::{Books, Floor, FloorOptions};
 use crate::fusion::NearestAttributor;
 use crate::shop::{Gate, Shop};
 use crate::sim::chance::Chance;
+use crate::sim::looks::{Looks, Wardrobe};
 use crate::sim::people::{Eye, Sight};
-use crate::sim::person::{Act, Deed, Handling, Party, Person, Reach};
-use crate::sim::shelves::{PUSH_US, Physics, ShelfSim, Touch};
+use crate::sim::person::{Act, Deed, Handling, Party, Person, Reach, Stature};
+use crate::sim::shelves::{PUSH_US, Physics, ShelfSim};
 use crate::sim::strip::{COLUMNS_A_GATE, PLATES, SHELVES_A_BAY};
 use crate::sim::world::WALK_M_S;
 use std::collections::BTreeMap;
@@ -77,6 +78,7 @@ pub struct Crowd {
     shelf_ids: Vec<ShelfId>,
     at_shelf: BTreeMap<ShelfId, usize>,
     eyes: Vec<(f64, f64, Eye)>,
+    wardrobe: Wardrobe,
     floor: Floor,
     counters: Counters,
     /// By arrival; the number keeps the order of what arrives at once.
@@ -108,7 +110,8 @@ impl Crowd {
             ((corner.x * 10.0) as i64, (corner.y * 10.0) as i64, (corner.z * 10.0) as i64)
         };
         shelf_ids.sort_by_key(place);
-        let weigh = |id: &ShelfId| ShelfSim::new(id.clone(), PLATES.into(), seed, START_US, Physics::default());
+        let physics = Arc::new(Physics::default());
+        let weigh = |id: &ShelfId| ShelfSim::new(id.clone(), PLATES.into(), seed, START_US, physics.clone());
         let eye = |camera: &crate::shop::Camera| {
             let (low, high) = (camera.covers[0].x, camera.covers[1].x);
             (low, high, Eye::new(camera, None, seed, START_US, Sight::default()))
@@ -118,6 +121,7 @@ impl Crowd {
             at_shelf: shelf_ids.iter().cloned().zip(0..).collect(),
             shelf_ids,
             eyes: layout.cameras.values().map(eye).collect(),
+            wardrobe: Wardrobe::new(seed, Looks::default()),
             gates: layout.gates.values().cloned().collect(),
             chance: Chance::new(seed, "bench"),
             guests: Vec::new(),
@@ -219,14 +223,15 @@ impl Crowd {
                 self.send(sent_us, Observation::Weights(batch));
             }
         }
+        let carried_us = (self.wardrobe.looks().carried_s * 1e6) as i64;
         for i in 0..self.eyes.len() {
             let (low, high) = (self.eyes[i].0, self.eyes[i].1);
             while self.eyes[i].2.next_us() < end_us {
                 let t_us = self.eyes[i].2.next_us();
                 let standing = self.guests.iter().filter_map(|guest| Some((&guest.person, guest.person.at(t_us)?)));
                 let near = standing.filter(|(_, at)| (low..high).contains(&at.x));
-                let poses: Vec<_> = near.map(|(person, at)| person.pose(t_us, at)).collect();
-                let (sent_us, people) = self.eyes[i].2.look(&poses);
+                let poses: Vec<_> = near.map(|(person, at)| person.pose(t_us, at, carried_us)).collect();
+                let (sent_us, people) = self.eyes[i].2.look(&poses, &mut self.wardrobe, 1.0);
                 self.send(sent_us, Observation::People(people));
             }
         }
@@ -243,10 +248,7 @@ impl Crowd {
         {
             guest.told += 1;
             let Deed::Reach(reach) = &act.deed else { continue };
-            let grams: f64 = reach.units.iter().map(|unit| unit.grams).sum();
-            let delta_g = if reach.handling == Handling::Take { -grams } else { grams };
-            let touch = Touch { t_us: act.t_us, delta_g, centre: reach.centre, width: reach.width };
-            self.shelves[self.at_shelf[&reach.shelf]].touch(&touch);
+            self.shelves[self.at_shelf[&reach.shelf]].touch(&reach.touch(act.t_us));
         }
     }
 
@@ -326,8 +328,8 @@ impl Crowd {
         acts.push(Act { t_us: way.t_us, deed: Deed::Cross { gate: Some(id), direction: Direction::Out } });
         way.walk(beside(0.3, -2.4));
         acts.push(Act { t_us: way.t_us, deed: Deed::Gone });
-        let party = Party { case: String::new(), visit: body.clone(), credential: None, staff: false, declined: false };
-        Person { body, party, way: way.corners, acts, next: 0 }
+        let party = Party { visit: body.clone(), ..Party::default() };
+        Person { body, party, stature: Stature::Grown, way: way.corners, acts, next: 0 }
     }
 
     /// One unit of something on a shelf around the gate.
@@ -343,6 +345,7 @@ impl Crowd {
         let unit = crate::sim::person::Unit { id: 0, product: product.to_string(), grams, in_catalogue: true };
         Reach {
             handling: Handling::Take,
+            slow: false,
             shelf,
             plates: vec![no],
             units: vec![unit],

@@ -9,6 +9,7 @@
 use super::figure::{Bar, Figure, Promise};
 use super::{Length, Measure};
 use crate::base::time::SECOND_US;
+use crate::carts::PolicyOptions;
 use crate::commands::fast::{self, Method};
 use crate::commands::score::{Estimate, EventScore, bootstrap};
 use crate::commands::simulate::RECORDED_START_US;
@@ -185,7 +186,8 @@ fn rush(people: usize, seconds: f64, seed: u64) -> Result<f64, String> {
     }
     let until_us = full_us + (seconds * SECOND_US as f64) as i64;
     let began = Instant::now();
-    let outcome = fast::run(shop, Arrivals::new(&mut playback, seed, until_us), &Method::default());
+    let outcome =
+        fast::run(shop, PolicyOptions::default(), Arrivals::new(&mut playback, seed, until_us), &Method::default());
     std::hint::black_box(outcome);
     Ok((until_us - RECORDED_START_US) as f64 * 1e-6 / began.elapsed().as_secs_f64())
 }

@@ -22,9 +22,9 @@ const OPENING: [Style; 10] = [
     Style::PutBack,
     Style::Ordinary,
     Style::Declined,
+    Style::Staff,
     Style::PutElsewhere,
     Style::Ordinary,
-    Style::Staff,
     Style::Ordinary,
     Style::Empty,
 ];
@@ -43,7 +43,7 @@ pub struct Cast {
 impl Cast {
     pub fn new(world: Arc<World>, seed: u64, start_us: i64, for_: Option<Duration>, at_most: Option<u32>) -> Cast {
         // Short visits of one or two things, so that many fit into a minute; who puts back is in the cast list.
-        let mix = Mix { put_back: 0.0, group: 0.1, ..Mix::quick() };
+        let mix = Mix { put_back: 0.0, ..Mix::quick() };
         Cast {
             crowd: Crowd::new(world, seed, "demo", mix),
             chance: crate::sim::chance::Chance::new(seed, "cast"),

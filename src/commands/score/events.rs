@@ -127,15 +127,7 @@ pub fn score(truth: &[&EventTruth], claims: &[ClaimedEvent], tokens: &BTreeMap<&
 
 fn is_of(claim: &ClaimedEvent, event: &EventTruth) -> bool {
     let off_the_shelf = event.action == "take";
-    shelf_of(event) == claim.shelf && off_the_shelf == (claim.count > 0)
-}
-
-/// `{gondola}-{shelf}` where both are numbers, else the shelf's name.
-fn shelf_of(event: &EventTruth) -> String {
-    match (&event.gondola, &event.shelf) {
-        (gondola, shelf) if gondola.is_number() => format!("{gondola}-{shelf}"),
-        (_, shelf) => shelf.as_str().unwrap_or_default().to_owned(),
-    }
+    event.shelf_id() == claim.shelf && off_the_shelf == (claim.count > 0)
 }
 
 /// How badly the two fit; `None`: not at all.

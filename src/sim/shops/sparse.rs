@@ -5,19 +5,19 @@
 //!
 //! A shelf without scales still stands there with its goods, and people take them. So there are two shops: the one people
 //! walk in, where every shelf can be reached into as before, and the one the system is told, where such a shelf has no
-//! plates ("nothing on it will be weighed", as shop.toml has it) and keeps its place and its products.
+//! plates ("nothing on it will be weighed", as shop.toml has it) and keeps its place; its products stay in the catalogue.
 
 use super::super::chance::Chance;
 use crate::base::geometry::within;
 use crate::base::{BayId, CameraId, Point2, ShelfId};
-use crate::shop::{Camera, Gate, Layout, Shelf, Shop};
+use crate::shop::{Camera, Gate, Layout, Planogram, Shelf, Shop};
 use std::collections::BTreeMap;
 
 pub struct Sparse {
     /// As it stands: fewer cameras, every shelf with its plates.
     pub stands: Shop,
-    /// As the system is told it: some shelves have no plates, and no message of theirs may be sent. In memory only:
-    /// planogram.csv names plates, so that these three files would be refused.
+    /// As the system is told it: some shelves have no plates, nothing of theirs is in the planogram (whose rows name
+    /// plates), and no message of theirs may be sent.
     pub told: Shop,
 }
 
@@ -54,6 +54,12 @@ pub fn sparse(shop: &Shop, seed: u64) -> Sparse {
     for _ in 0..(weighed.len() + 2) / 4 {
         let shelf = weighed.swap_remove(chance.below(weighed.len()));
         shelf.plates.clear();
+    }
+    told.planogram = Planogram::default();
+    for (shelf, plate, product) in stands.planogram.iter() {
+        if told.layout.shelves.get(shelf).is_some_and(|known| !known.plates.is_empty()) {
+            told.planogram.put(shelf.clone(), plate, product.clone());
+        }
     }
     Sparse { stands, told }
 }

@@ -1,23 +1,32 @@
-//! `carryout simulate`: plays a script or a crowd in a synthetic shop, into a recording or live over a broker.
+//! `carryout simulate`: plays a script or a crowd in a synthetic shop, into a recording, live over a broker, or into a
+//! training set.
 //!
 //!     carryout simulate --script F --geometry G --planogram P --products Q [--planogram-by-case R] --seed N --record DIR
 //!     carryout simulate --shop DIR --family crossing --cases 40 --seed N --record DIR
+//!     carryout simulate --drawn held-back --family hard --cases 40 --faults plate-dead,lost --record DIR --receipts
 //!     carryout simulate --shop DIR --shoppers 30 --minutes 10 --seed N --publish mqtt://127.0.0.1:1883
+//!     carryout simulate --drawn training --cases 2000 --seed N --export DIR
 //!
 //! A recording of one case lies in DIR; of several, each in a directory named after it, and DIR has the truth of all.
-//! Beside `observations.cbor` and `truth.jsonl` lies `shop/`: the shop files as the system is told them; with
-//! `--receipts` also what the core makes of it, for `carryout score`.
+//! Beside `observations.cbor` and `truth.jsonl` lie `shop/`, the shop files as the system is told them, and `gallery.json`,
+//! the looks of its products; with `--receipts` also what the core makes of it, for `carryout score`.
 
+mod lessons;
+
+use super::cores;
 use super::fast::{self, Method};
 use crate::base::ShopTime;
 use crate::base::time::Clock;
 use crate::shop::nanostore::{self, PlanogramByCase, Tables};
 use crate::shop::{Problem, Shop};
+use crate::sim::faults::Fault;
 use crate::sim::live::{Broker, Happened, Heard, Live};
-use crate::sim::play::{self, Plan, Play};
-use crate::sim::record::{Arrivals, RECEIPTS, TRUTH, record};
+use crate::sim::looks::Gallery;
+use crate::sim::parameters::Parameters;
+use crate::sim::play::{self, Conditions, Plan, Play};
+use crate::sim::record::{Arrivals, GALLERY, RECEIPTS, TRUTH, record};
+use crate::sim::shops::{self, Part};
 use crate::sim::{Gates, Script, TruthLine, World, suite};
-use indicatif::{ProgressBar, ProgressStyle};
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -27,8 +36,8 @@ use std::sync::Arc;
 pub const RECORDED_START_US: i64 = 1_760_000_000_000_000;
 
 #[derive(Clone, Debug, clap::Args)]
-#[command(group = clap::ArgGroup::new("who").required(true).args(["script", "shop"]))]
-#[command(group = clap::ArgGroup::new("to").required(true).multiple(true).args(["record", "publish"]))]
+#[command(group = clap::ArgGroup::new("where").required(true).args(["script", "shop", "drawn"]))]
+#[command(group = clap::ArgGroup::new("to").required(true).multiple(true).args(["record", "publish", "export"]))]
 pub struct SimulateArgs {
     /// Script to play (case,t_s,action,gondola,shelf,plates,product,quantity,weight_g,shopper)
     #[arg(long, requires_all = ["geometry", "planogram", "products"])]
@@ -54,18 +63,30 @@ pub struct SimulateArgs {
     /// Directory of shop.toml, planogram.csv and catalogue.csv: a random crowd instead of a script
     #[arg(long, conflicts_with_all = ["geometry", "planogram", "products", "planogram_by_case"])]
     pub shop: Option<PathBuf>,
+    /// A shop drawn from the seed instead: of the kinds one may train on, or of those held back
+    #[arg(long, value_enum, conflicts_with_all = ["geometry", "planogram", "products", "planogram_by_case"])]
+    pub drawn: Option<Drawn>,
     /// Generated cases of this family instead of a crowd: take, put-back, crossing, hand-off, hard ...
-    #[arg(long, value_name = "NAME", requires = "shop", conflicts_with_all = ["shoppers", "minutes"])]
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["script", "shoppers", "minutes", "mix"])]
     pub family: Option<String>,
     /// How many of them
-    #[arg(long, default_value_t = 10, requires = "family")]
+    #[arg(long, default_value_t = 10)]
     pub cases: usize,
     /// How many parties come
-    #[arg(long, default_value_t = 20, requires = "shop")]
+    #[arg(long, default_value_t = 20, conflicts_with = "script")]
     pub shoppers: u32,
     /// Over how many minutes they come
-    #[arg(long, default_value_t = 10.0, requires = "shop")]
+    #[arg(long, default_value_t = 10.0, conflicts_with = "script")]
     pub minutes: f64,
+    /// How they behave: a mix of the parameters
+    #[arg(long, default_value = "ordinary", conflicts_with = "script")]
+    pub mix: String,
+    /// What goes wrong with devices: plate-dead, camera-dead, light, lost, late, clock-jump ..., with commas between them
+    #[arg(long, value_delimiter = ',', value_name = "FAULT")]
+    pub faults: Vec<Fault>,
+    /// Figures of physics, sight and behaviour that are to be others: src/sim/parameters.toml has them all
+    #[arg(long, value_name = "FILE")]
+    pub parameters: Option<PathBuf>,
     /// The same seed plays the same day
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
@@ -78,44 +99,51 @@ pub struct SimulateArgs {
     /// Play in real time over this broker: mqtt://host:port
     #[arg(long)]
     pub publish: Option<String>,
+    /// Write a training set into this directory: interactions with what really happened. Of shops drawn for training only
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["record", "publish"])]
+    pub export: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Drawn {
+    Training,
+    HeldBack,
+}
+
+impl Drawn {
+    fn part(self) -> Part {
+        if self == Drawn::Training { Part::Training } else { Part::HeldBack }
+    }
 }
 
 /// Plays everything asked for; answers with what was written or played, one line each.
 pub async fn simulate(args: &SimulateArgs) -> Result<String, String> {
+    if let Some(dir) = &args.export {
+        if args.drawn != Some(Drawn::Training) {
+            return Err(
+                "a training set is of shops one may train on: --drawn training, not a shop of your own".to_owned()
+            );
+        }
+        return lessons::write(dir, args.family.as_deref(), args.cases, args.seed);
+    }
     let plays = plays(args)?;
     let mut report = String::new();
     if let Some(dir) = &args.record {
-        let bar = ProgressBar::new(plays.len() as u64);
-        bar.set_style(ProgressStyle::with_template("{bar:40} {pos}/{len} {msg} {eta}").expect("a template"));
+        let failed = |err| format!("recording into {}: {err}", dir.display());
         let whole = (plays.len() > 1).then_some(dir);
+        let names = [TRUTH].into_iter().chain(args.receipts.then_some(RECEIPTS));
         for name in [TRUTH, RECEIPTS] {
             // Of an earlier run; most often there is none.
             let _ = std::fs::remove_file(dir.join(name));
         }
-        for play in &plays {
-            bar.set_message(play.name.clone());
-            let dir = if plays.len() == 1 { dir.clone() } else { dir.join(file_name(&play.name)) };
-            let planned = play.plan(args.seed, RECORDED_START_US)?;
-            let (seed, until_us) = (planned.seed, planned.until_us);
-            let mut again = args.receipts.then(|| play.playback(RECORDED_START_US, Gates::Assumed, planned.clone()));
-            let mut playback = play.playback(RECORDED_START_US, Gates::Assumed, planned);
-            let failed = |err| format!("recording {} into {}: {err}", play.name, dir.display());
-            record(&mut playback, seed, until_us, &dir).map_err(failed)?;
-            if let Some(playback) = &mut again {
-                let receipts =
-                    fast::run(play.told.clone(), Arrivals::new(playback, seed, until_us), &Method::default()).receipts;
-                write_lines(&dir.join(RECEIPTS), &receipts).map_err(failed)?;
-            }
-            if let Some(whole) = whole {
-                let names = [TRUTH].into_iter().chain(args.receipts.then_some(RECEIPTS));
-                names.into_iter().try_for_each(|name| append(&dir, whole, name)).map_err(failed)?;
-            }
-            play.told.write(dir.join("shop")).map_err(|err| format!("writing {}: {err}", dir.display()))?;
-            let seconds = (until_us - RECORDED_START_US) / 1_000_000;
-            report += &format!("{}: {seconds} s of shop in {}\n", play.name, dir.display());
-            bar.inc(1);
+        let place = |play: &Play| if whole.is_some() { dir.join(file_name(&play.name)) } else { dir.clone() };
+        for written in cores::each(&plays, |play| write(play, args.seed, args.receipts, &place(play))) {
+            report += &written?;
         }
-        bar.finish_and_clear();
+        // In the order of the cases, whoever was done first.
+        for play in plays.iter().filter(|_| whole.is_some()) {
+            names.clone().try_for_each(|name| append(&place(play), dir, name)).map_err(failed)?;
+        }
     }
     if let Some(url) = &args.publish {
         let broker = broker(url)?;
@@ -131,16 +159,56 @@ pub async fn simulate(args: &SimulateArgs) -> Result<String, String> {
     Ok(report)
 }
 
-fn plays(args: &SimulateArgs) -> Result<Vec<Play>, String> {
-    if let Some(dir) = &args.shop {
-        let (told, _) = Shop::read(dir).map_err(|problems| listed(dir, &problems))?;
-        if let Some(name) = &args.family {
-            return suite::family(name, &told, args.seed, args.cases);
-        }
-        let world = Arc::new(World::new(Arc::new(told.clone()))?);
-        let plan = Plan::Crowd { shoppers: args.shoppers, minutes: args.minutes };
-        return Ok(vec![Play { name: "crowd".to_owned(), told: Arc::new(told), world, plan }]);
+/// Plays one case into `dir`, and with `receipts` a second time into the core. Answers with a line for the report.
+fn write(play: &Play, seed: u64, receipts: bool, dir: &Path) -> Result<String, String> {
+    let failed = |err: io::Error| format!("recording {} into {}: {err}", play.name, dir.display());
+    let planned = play.plan(seed, RECORDED_START_US)?;
+    let (seed, until_us) = (planned.seed, planned.until_us);
+    let mut again = receipts.then(|| play.playback(RECORDED_START_US, Gates::Assumed, planned.clone()));
+    let mut playback = play.playback(RECORDED_START_US, Gates::Assumed, planned);
+    record(&mut playback, seed, until_us, dir).map_err(failed)?;
+    if let Some(playback) = &mut again {
+        let arrivals = Arrivals::new(playback, seed, until_us);
+        let made = fast::run(play.told.clone(), play.policy(), arrivals, &Method::default());
+        write_lines(&dir.join(RECEIPTS), &made.receipts).map_err(failed)?;
     }
+    let gallery = Gallery::of(&play.told.catalogue, &play.world.parameters.looks);
+    write_lines(&dir.join(GALLERY), &[gallery]).map_err(failed)?;
+    play.told.write(dir.join("shop")).map_err(|err| format!("writing {}: {err}", dir.display()))?;
+    let seconds = (until_us - RECORDED_START_US) / 1_000_000;
+    Ok(format!("{}: {seconds} s of shop in {}\n", play.name, dir.display()))
+}
+
+fn plays(args: &SimulateArgs) -> Result<Vec<Play>, String> {
+    let changes = args.parameters.as_deref().map_or(Ok(toml::Table::new()), Parameters::read)?;
+    let mut plays = match (&args.shop, args.drawn) {
+        (Some(dir), _) => of_shop(args, Shop::read(dir).map_err(|problems| listed(dir, &problems))?.0, &changes)?,
+        (None, Some(drawn)) => of_shop(args, shops::shop(drawn.part(), args.seed), &changes)?,
+        (None, None) => of_script(args, &changes)?,
+    };
+    plays.iter_mut().for_each(|play| play.conditions.faults.extend(&args.faults));
+    // Everything is planned before anything is played: an impossible last case is said at once.
+    for play in &plays {
+        let of = args.script.as_ref().map_or(String::new(), |script| format!("{}: ", script.display()));
+        play.plan(args.seed, RECORDED_START_US).map_err(|err| format!("{of}{err}"))?;
+    }
+    Ok(plays)
+}
+
+/// A family's cases or a crowd.
+fn of_shop(args: &SimulateArgs, shop: Shop, changes: &toml::Table) -> Result<Vec<Play>, String> {
+    if let Some(name) = &args.family {
+        return suite::family(name, &shop, args.seed, 1..=args.cases, changes);
+    }
+    let parameters = Parameters::shipped_but(&[changes])?;
+    parameters.mix(&args.mix)?;
+    let shop = Arc::new(shop);
+    let world = Arc::new(World::behaving(shop.clone(), Arc::new(parameters))?);
+    let plan = Plan::Crowd { shoppers: args.shoppers, minutes: args.minutes, mix: args.mix.clone() };
+    Ok(vec![Play { name: "crowd".to_owned(), told: shop, world, plan, conditions: Conditions::default() }])
+}
+
+fn of_script(args: &SimulateArgs, changes: &toml::Table) -> Result<Vec<Play>, String> {
     let (Some(script), Some(geometry), Some(planogram), Some(products)) =
         (&args.script, &args.geometry, &args.planogram, &args.products)
     else {
@@ -153,13 +221,9 @@ fn plays(args: &SimulateArgs) -> Result<Vec<Play>, String> {
         None => PlanogramByCase::default(),
     };
     let parsed = Script::read(script).map_err(|err| format!("{}: {err}", script.display()))?;
-    let plays = play::of_script(&Arc::new(parsed), &base, &by_case, args.planogram_stale)?;
-    let wanted = |play: &Play| args.case.as_ref().is_none_or(|wanted| *wanted == play.name);
-    let plays: Vec<Play> = plays.into_iter().filter(wanted).collect();
-    // Everything is planned before anything is played: an impossible last case is said at once.
-    for play in &plays {
-        play.plan(args.seed, RECORDED_START_US).map_err(|err| format!("{}: {err}", script.display()))?;
-    }
+    let parameters = Arc::new(Parameters::shipped_but(&[changes])?);
+    let mut plays = play::of_script(&Arc::new(parsed), &base, &by_case, args.planogram_stale, &parameters)?;
+    plays.retain(|play| args.case.as_ref().is_none_or(|wanted| *wanted == play.name));
     match (&args.case, plays.is_empty()) {
         (Some(case), true) => Err(format!("{} has no case {case}", script.display())),
         (None, true) => Err(format!("{} has no rows", script.display())),
