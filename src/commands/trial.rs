@@ -16,6 +16,8 @@ pub struct Tried {
     pub seed: u64,
     pub truth: Vec<VisitTruth>,
     pub by_method: Vec<Made>,
+    /// What anybody could have made of it at best, where that was worked out.
+    pub ceiling: Option<Made>,
 }
 
 pub struct Made {
@@ -54,5 +56,5 @@ fn one(play: &Play, seed: u64, methods: &[Method]) -> Result<Tried, String> {
         }
     };
     let by_method = methods.iter().map(made).collect();
-    Ok(Tried { case: play.name.clone(), seed, by_method, truth: visits })
+    Ok(Tried { case: play.name.clone(), seed, by_method, truth: visits, ceiling: None })
 }

@@ -25,7 +25,7 @@ pub mod published;
 mod segment;
 pub mod steps;
 
-pub use nearest::NearestAttributor;
+pub use nearest::{NearestAttributor, PlateRule};
 pub use options::StepOptions;
 pub use plate::Fault;
 pub use published::PublishedScale;

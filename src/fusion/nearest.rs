@@ -4,9 +4,9 @@
 //! a tuned rule gets another name. It answers through the same door as a model and knows only the request and the
 //! catalogue.
 //!
-//! Where descriptions of that method differ we take its written description: a plate contributes above 5 g everywhere
-//! (not 20 % of the change for put-backs and a third of the lightest candidate for splits), and the detector looks 5
-//! samples before and after (see `published`). Two things it leaves open: groups of plates are split only if each group
+//! Where its written description and its code differ we take the description: a plate contributes above 5 g everywhere,
+//! and the detector looks 5 samples before and after (see `published`). [`NearestAttributor::as_coded`] takes the code's
+//! plates: its published scores were made with them, so the yardstick has them, too. Two things it leaves open: groups of plates are split only if each group
 //! changed by more than 10 g, the smallest event its detector knows; equal scores go to the lower product id.
 //!
 //! The planogram update (what was put back now stands on those plates) is the floor's: `Interaction::stock` carries it.
@@ -16,6 +16,16 @@ use crate::base::{BodyId, PlateNo, Probability, ProductId};
 use crate::events::{Actor, Guess, Interaction, WeighRequest, Weighed};
 use crate::shop::Catalogue;
 use std::collections::BTreeSet;
+
+/// Which plates contribute to an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PlateRule {
+    /// Those that changed by more than 5 g.
+    Written,
+    /// In a put-back those with a fifth of the change; for a split those with a third of the lightest thing that stands
+    /// there; else as written.
+    Code,
+}
 
 /// The rule and its constants.
 #[derive(Clone, Debug, PartialEq)]
@@ -37,6 +47,7 @@ pub struct NearestAttributor {
     pub sharpness: f64,
     /// Whether events over separated plate groups are split. Off only to measure what splitting is worth.
     pub split: bool,
+    pub plates: PlateRule,
 }
 
 impl NearestAttributor {
@@ -50,7 +61,13 @@ impl NearestAttributor {
             alternatives: 8,
             sharpness: 20.0,
             split: true,
+            plates: PlateRule::Written,
         }
+    }
+
+    /// The same with its code's plates instead of its description's: what its published scores were made with.
+    pub fn as_coded() -> NearestAttributor {
+        NearestAttributor { model: "nearest-published-1c", plates: PlateRule::Code, ..NearestAttributor::published() }
     }
 
     /// Explains every interaction of the request, in its order. The first alternative of each guess is the rule's answer.
@@ -60,7 +77,7 @@ impl NearestAttributor {
     }
 
     fn explain(&self, interaction: &Interaction, catalogue: &Catalogue) -> Vec<Guess> {
-        let groups = self.groups(&interaction.profile_g);
+        let groups = self.groups(interaction, catalogue);
         if groups.len() > 1 {
             return groups
                 .iter()
@@ -70,22 +87,30 @@ impl NearestAttributor {
                 })
                 .collect();
         }
-        vec![self.guess(interaction, catalogue, &self.plates(&interaction.profile_g), interaction.delta_g)]
-    }
-
-    fn plates(&self, profile_g: &[f64]) -> Vec<PlateNo> {
-        let changed: Vec<PlateNo> =
-            (0..profile_g.len()).filter(|i| profile_g[*i].abs() > self.plate_g).map(|i| i as PlateNo + 1).collect();
-        if changed.is_empty() { event_plates(profile_g) } else { changed }
+        let least_g = match self.plates {
+            PlateRule::Code if interaction.delta_g > 0.0 => PUT_SHARE * interaction.delta_g,
+            _ => self.plate_g,
+        };
+        let plates = contributing(&interaction.profile_g, least_g);
+        vec![self.guess(interaction, catalogue, &plates, interaction.delta_g)]
     }
 
     /// Runs of contributing plates with a gap between them, each big enough to be an event.
-    fn groups(&self, profile_g: &[f64]) -> Vec<Vec<PlateNo>> {
+    fn groups(&self, interaction: &Interaction, catalogue: &Catalogue) -> Vec<Vec<PlateNo>> {
         let mut groups: Vec<Vec<PlateNo>> = Vec::new();
         if !self.split {
             return groups;
         }
-        for no in self.plates(profile_g) {
+        let profile_g = &interaction.profile_g;
+        let weights_g = || {
+            let stands = interaction.stock.iter().filter_map(|(_, product)| catalogue.get(product));
+            stands.map(|product| product.weight_g).filter(|weight_g| *weight_g > 0.0)
+        };
+        let least_g = match (self.plates, weights_g().min_by(f64::total_cmp)) {
+            (PlateRule::Code, Some(lightest_g)) => SPLIT_SHARE * lightest_g,
+            _ => self.plate_g,
+        };
+        for no in contributing(profile_g, least_g) {
             match groups.last_mut() {
                 Some(group) if group.last() == Some(&(no - 1)) => group.push(no),
                 _ => groups.push(vec![no]),
@@ -168,6 +193,17 @@ impl NearestAttributor {
         or_unknown(weighted(answers, &scores), Some(actor.body), -1)
     }
 }
+
+/// Plates that changed by more than `least_g`, else the one that changed most.
+fn contributing(profile_g: &[f64], least_g: f64) -> Vec<PlateNo> {
+    let changed: Vec<PlateNo> =
+        (0..profile_g.len()).filter(|i| profile_g[*i].abs() > least_g).map(|i| i as PlateNo + 1).collect();
+    if changed.is_empty() { event_plates(profile_g) } else { changed }
+}
+
+/// Of the code's plate rule: a share of a put-back's change, and of the lightest candidate's weight.
+const PUT_SHARE: f64 = 0.2;
+const SPLIT_SHARE: f64 = 1.0 / 3.0;
 
 type Answer = (Option<BodyId>, Option<ProductId>, i64);
 type Alternative = (Option<BodyId>, Option<ProductId>, i64, Probability);

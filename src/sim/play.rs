@@ -57,12 +57,19 @@ pub fn of_script(
     stale: bool,
     parameters: &Arc<Parameters>,
 ) -> Result<Vec<Play>, String> {
+    // Most cases are of the same shop, and finding one's way in it takes a while to prepare.
+    let same = Arc::new(World::behaving(Arc::new(base.clone()), parameters.clone())?);
     let play = |(case, of)| {
         let planogram = by_case.apply(of, &base.planogram);
-        let real = Arc::new(Shop { planogram, ..base.clone() });
-        let told = if stale { Arc::new(base.clone()) } else { real.clone() };
+        let world = match planogram == base.planogram {
+            true => same.clone(),
+            false => {
+                let real = Arc::new(Shop { planogram, ..base.clone() });
+                Arc::new(World::behaving(real, parameters.clone())?)
+            }
+        };
+        let told = if stale { same.shop.clone() } else { world.shop.clone() };
         let plan = Plan::Script { script: script.clone(), case };
-        let world = Arc::new(World::behaving(real, parameters.clone())?);
         Ok(Play { name: of.to_owned(), told, world, plan, conditions: Conditions::default() })
     };
     script.cases.iter().map(|case| case.name.as_str()).enumerate().map(play).collect()

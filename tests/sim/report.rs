@@ -44,6 +44,7 @@ fn args(dir: &Path) -> ScoreArgs {
         receipts: dir.join("receipts.jsonl"),
         handoff: Billed::Picker,
         shop: Some(SHOP.into()),
+        ceiling: None,
         json: true,
         report: Some(dir.join("report.html")),
     }

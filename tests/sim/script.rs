@@ -383,6 +383,7 @@ async fn the_command_records_every_case_beside_the_shop_as_told() {
         truth: out.path().join("day/truth.jsonl"),
         receipts: out.path().join("day/receipts.jsonl"),
         handoff: Billed::Picker,
+        ceiling: None,
         json: false,
         report: None,
     });

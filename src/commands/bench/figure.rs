@@ -1,6 +1,7 @@
 //! A measured number beside its bar, and the few statistics that make one number of many.
 
 use serde::{Serialize, Serializer};
+use std::borrow::Cow;
 
 /// Rounds further apart than this measured something else, too.
 const SPREAD: f64 = 0.15;
@@ -30,15 +31,23 @@ impl Serialize for Bar {
 /// A figure's name, bar and unit: what a group says it measures before it does.
 #[derive(Clone, Copy, Debug)]
 pub struct Promise {
+    /// `NAME` in it stands for one of many: a figure each.
     pub figure: &'static str,
     pub bar: Bar,
     pub unit: &'static str,
 }
 
+/// One of the many a promise with `NAME` is for, with its own bar.
+pub struct Named {
+    figure: String,
+    bar: Bar,
+    unit: &'static str,
+}
+
 /// One line of `--json`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Figure {
-    pub figure: &'static str,
+    pub figure: Cow<'static, str>,
     /// `None`: not measured, because it could not be or because the rounds disagreed.
     pub value: Option<f64>,
     pub bar: Bar,
@@ -50,16 +59,34 @@ pub struct Figure {
 
 impl Promise {
     pub fn measured(&self, value: Option<f64>, n: usize) -> Figure {
-        let value = value.filter(|value| value.is_finite()).map(four_digits);
-        let ok = match (self.bar, value) {
-            (Bar::AtLeast(bar), Some(value)) => value >= bar,
-            (Bar::AtMost(bar), Some(value)) => value <= bar,
-            (Bar::Within(low, high), Some(value)) => (low..=high).contains(&value),
-            (Bar::None, _) => true,
-            (_, None) => false,
-        };
-        Figure { figure: self.figure, value, bar: self.bar, ok, unit: self.unit, n }
+        measured(self.figure.into(), self.bar, self.unit, value, n)
     }
+
+    pub fn of(&self, name: &str, bar: Bar) -> Named {
+        Named { figure: self.figure.replace("NAME", name), bar, unit: self.unit }
+    }
+}
+
+impl Named {
+    pub fn measured(self, value: Option<f64>, n: usize) -> Figure {
+        measured(self.figure.into(), self.bar, self.unit, value, n)
+    }
+}
+
+fn measured(figure: Cow<'static, str>, bar: Bar, unit: &'static str, value: Option<f64>, n: usize) -> Figure {
+    let value = value.filter(|value| value.is_finite()).map(four_digits);
+    let bar = match bar {
+        Bar::AtLeast(bar) => Bar::AtLeast(four_digits(bar)),
+        other => other,
+    };
+    let ok = match (bar, value) {
+        (Bar::AtLeast(bar), Some(value)) => value >= bar,
+        (Bar::AtMost(bar), Some(value)) => value <= bar,
+        (Bar::Within(low, high), Some(value)) => (low..=high).contains(&value),
+        (Bar::None, _) => true,
+        (_, None) => false,
+    };
+    Figure { figure, value, bar, ok, unit, n }
 }
 
 /// More digits would be noise.

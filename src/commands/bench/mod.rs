@@ -5,6 +5,7 @@
 //! slopes are medians of five interleaved rounds, `null` when the rounds lie more than 15 % apart: then the machine was
 //! busy with something else. Sizes and seeds are printed above the table; `--json` prints figures only.
 
+mod accuracy;
 mod crowd;
 mod figure;
 mod floor;
@@ -12,6 +13,7 @@ mod gate;
 mod kill;
 mod ledger;
 mod sim;
+mod summary;
 
 use figure::{Bar, Figure, Promise};
 use std::io::Write;
@@ -20,7 +22,7 @@ use std::time::Instant;
 /// Measure what docs/spec.md promises.
 #[derive(Clone, Debug, clap::Args)]
 pub struct BenchArgs {
-    /// Groups of figures: floor, gate, kill, ledger, sim; all of them if none is named
+    /// Groups of figures: accuracy, floor, gate, kill, ledger, sim; all of them if none is named
     #[arg(value_name = "NAME")]
     names: Vec<String>,
     /// One JSON object a line and nothing else
@@ -58,7 +60,8 @@ struct Group {
     measure: fn(how: Measure, notes: &mut Vec<String>) -> Result<Vec<Figure>, String>,
 }
 
-const GROUPS: [Group; 5] = [
+const GROUPS: [Group; 6] = [
+    Group { name: "accuracy", promises: &accuracy::PROMISES, measure: accuracy::measure },
     Group { name: "floor", promises: &floor::PROMISES, measure: floor::measure },
     Group { name: "gate", promises: &gate::PROMISES, measure: gate::measure },
     Group { name: "kill", promises: &kill::PROMISES, measure: kill::measure },
@@ -134,10 +137,13 @@ mod tests {
             let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
             chosen(&names).map(|groups| groups.iter().map(|group| group.name).collect::<Vec<_>>())
         };
-        assert_eq!(names(&[]).unwrap(), ["floor", "gate", "kill", "ledger", "sim"]);
+        assert_eq!(names(&[]).unwrap(), ["accuracy", "floor", "gate", "kill", "ledger", "sim"]);
         assert_eq!(names(&["ledger", "gate"]).unwrap(), ["ledger", "gate"]);
         let refused = names(&["floor", "speed"]).unwrap_err();
-        assert_eq!(refused, "there is no group of figures called `speed`; there are floor, gate, kill, ledger, sim");
+        assert_eq!(
+            refused,
+            "there is no group of figures called `speed`; there are accuracy, floor, gate, kill, ledger, sim"
+        );
     }
 
     #[test]

@@ -7,13 +7,14 @@
 //! * `rush30.times_real_time`: 30 parties come at once into 20 bays, physics and core on one thread.
 
 use super::figure::{Bar, Figure, Promise};
+use super::summary::{self, Summary, mean};
 use super::{Length, Measure};
 use crate::base::time::SECOND_US;
 use crate::carts::PolicyOptions;
 use crate::commands::fast::{self, Method};
-use crate::commands::score::{Estimate, EventScore, bootstrap};
+use crate::commands::score::EventScore;
 use crate::commands::simulate::RECORDED_START_US;
-use crate::commands::trial::{Made, Tried, tries};
+use crate::commands::trial::{Tried, tries};
 use crate::fusion::NearestAttributor;
 use crate::sim::record::Arrivals;
 use crate::sim::shoppers::Mix;
@@ -39,15 +40,16 @@ pub const PROMISES: [Promise; 9] = [
     promise("sim.rush30.times_real_time", Bar::AtLeast(20.0)),
 ];
 
-/// The rule and what is left of it without a part.
-const METHODS: [&str; 4] = ["published rule", "without split", "without update", "own detector"];
+/// The rule, what is left of it without a part, with its description's plates, and what the shop runs.
+const METHODS: [&str; 5] = ["published rule", "without split", "without update", "as described", "shop"];
 
-fn methods() -> [Method; 4] {
+fn methods() -> [Method; 5] {
     let published = Method::published();
-    let rule = NearestAttributor { split: false, ..NearestAttributor::published() };
+    let rule = NearestAttributor { split: false, ..NearestAttributor::as_coded() };
     let unsplit = Method { rule, ..published.clone() };
     let unfollowed = Method { stock_follows: false, ..published.clone() };
-    [published, unsplit, unfollowed, Method::default()]
+    let described = Method { rule: NearestAttributor::published(), ..published.clone() };
+    [published, unsplit, unfollowed, described, Method::default()]
 }
 
 pub fn measure(how: Measure, notes: &mut Vec<String>) -> Result<Vec<Figure>, String> {
@@ -55,17 +57,19 @@ pub fn measure(how: Measure, notes: &mut Vec<String>) -> Result<Vec<Figure>, Str
     let mut figures = Vec::new();
     match std::env::var_os("CARRYOUT_FIELD_DATA").map(|dir| PathBuf::from(dir).join("nanostore")) {
         Some(dir) => {
-            let (practice, hard) = suites(&dir, how, notes)?;
-            let n = (practice.cases, hard.cases);
+            let [practice, hard] = suites(&dir, how, notes)?;
+            let (rule, hard_rule) = (&practice[0], &hard[0]);
+            let n = (rule.carts, hard_rule.carts);
+            let gain = |of: &[Summary], without: usize| Some(of[0].f1.value - of[without].f1.value);
             figures.extend([
-                f1.measured(Some(practice.f1[0]), n.0),
-                shopper.measured(Some(practice.shopper_right), n.0),
-                product.measured(Some(practice.product_right), n.0),
-                hard_f1.measured(Some(hard.f1[0]), n.1),
-                hard_exact.measured(Some(hard.exact), n.1),
-                planogram.measured(Some(practice.f1[0] - practice.f1[2]), n.0),
-                split.measured(Some(practice.f1[0] - practice.f1[1]), n.0),
-                hard_split.measured(Some(hard.f1[0] - hard.f1[1]), n.1),
+                f1.measured(Some(rule.f1.value), n.0),
+                shopper.measured(Some(rule.events.shopper_rate()), n.0),
+                product.measured(Some(rule.events.product_rate()), n.0),
+                hard_f1.measured(Some(hard_rule.f1.value), n.1),
+                hard_exact.measured(Some(hard_rule.exact.value), n.1),
+                planogram.measured(gain(&practice, 2), n.0),
+                split.measured(gain(&practice, 1), n.0),
+                hard_split.measured(gain(&hard, 1), n.1),
             ]);
         }
         None => {
@@ -79,94 +83,45 @@ pub fn measure(how: Measure, notes: &mut Vec<String>) -> Result<Vec<Figure>, Str
     Ok(figures)
 }
 
-/// What one suite says of the methods.
-struct Suite {
-    cases: usize,
-    /// Mean over cases, by method.
-    f1: Vec<f64>,
-    /// Of the rule.
-    exact: f64,
-    shopper_right: f64,
-    product_right: f64,
-}
-
-fn suites(dir: &Path, how: Measure, notes: &mut Vec<String>) -> Result<(Suite, Suite), String> {
+/// What one suite says of the methods, in their order.
+fn suites(dir: &Path, how: Measure, notes: &mut Vec<String>) -> Result<[Vec<Summary>; 2], String> {
     let (seeds, cases) = match how.length {
         Length::Brief => (1, 10),
-        Length::Short => (20, 100),
+        Length::Short => (20, 300),
         Length::Long => (60, 1_000),
     };
     let practice = tries(&suite::nanostore(dir, false)?, how.seed..how.seed + seeds, &methods())?;
     let hard = tries(&suite::hard(dir, how.seed, cases)?, how.seed..how.seed + 1, &methods())?;
     notes.push(format!("seed {}; 95 % intervals by bootstrap over cases", how.seed));
-    let practice = said("practice", &practice, notes);
-    Ok((practice, said("hard", &hard, notes)))
+    notes.push(summary::head());
+    Ok([said("practice", &practice, notes), said("hard", &hard, notes)])
 }
 
-fn said(suite: &str, tried: &[Tried], notes: &mut Vec<String>) -> Suite {
-    // Seeds of one case stay together.
-    let cases: Vec<&[Tried]> = tried.chunk_by(|a, b| a.case == b.case).collect();
-    notes.push(format!(
-        "{suite:<9} {:<15} {:<20} {:<20} {:>6} {:>6} {:>8} {:>8}",
-        "", "F1", "exact", "found", "true", "shopper", "product"
-    ));
-    let (mut f1s, mut rule, mut causes) = (Vec::new(), None, String::new());
-    for (k, name) in METHODS.into_iter().enumerate() {
-        let f1 =
-            bootstrap(&cases, |cases| mean(cases.iter().flat_map(|c| c.iter()).map(|t| t.by_method[k].score.f1_mean)));
-        let exact = bootstrap(&cases, |cases| exact(cases.iter().flat_map(|c| c.iter()).map(|t| &t.by_method[k])));
-        let mut events = EventScore::default();
-        tried.iter().for_each(|t| events.add(t.by_method[k].events));
-        notes.push(format!(
-            "{:<9} {name:<15} {f1:<20} {exact:<20} {:>6.3} {:>6.3} {:>8.3} {:>8.3}",
-            "",
-            events.recall(),
-            events.precision(),
-            events.shopper_rate(),
-            events.product_rate(),
-        ));
-        if k == 0 {
-            causes = why_wrong(tried);
-        }
-        f1s.push(f1.value);
-        rule.get_or_insert((exact, events));
-    }
-    notes.push(causes);
-    let (exact, events): (Estimate, EventScore) = rule.expect("a first method");
-    Suite {
-        cases: tried.len(),
-        f1: f1s,
-        exact: exact.value,
-        shopper_right: events.shopper_rate(),
-        product_right: events.product_rate(),
-    }
+fn said(suite: &str, tried: &[Tried], notes: &mut Vec<String>) -> Vec<Summary> {
+    let line = |(k, name): (usize, &str)| {
+        let summary = Summary::of(format!("{suite} {name}"), tried, move |tried| &tried.by_method[k]);
+        notes.push(summary.line());
+        summary
+    };
+    let summaries = METHODS.into_iter().enumerate().map(line).collect();
+    notes.push(why_wrong(suite, tried));
+    summaries
 }
 
 /// Of the cases in which the rule got a cart wrong: in how many it mistook somebody or something, and missed an event.
-fn why_wrong(tried: &[Tried]) -> String {
+fn why_wrong(suite: &str, tried: &[Tried]) -> String {
     let of_rule = tried.iter().map(|t| &t.by_method[0]);
     let wrong: Vec<EventScore> = of_rule.filter(|made| made.score.exact_share < 1.0).map(|made| made.events).collect();
     let share = |is: fn(&EventScore) -> bool| mean(wrong.iter().map(|events| f64::from(is(events))));
     format!(
-        "{:<9} of {} cases {} have a wrong cart; of these {:.0} % have a wrong shopper, {:.0} % a wrong product, {:.0} % a missed \
-         event",
-        "",
+        "of {} {suite} cases {} have a wrong cart; of these {:.0} % have a wrong shopper, {:.0} % a wrong product, {:.0} % a \
+         missed event",
         tried.len(),
         wrong.len(),
         100.0 * share(|e| e.shopper_right < e.matched),
         100.0 * share(|e| e.product_right < e.matched),
         100.0 * share(|e| e.matched < e.happened),
     )
-}
-
-fn mean(values: impl Iterator<Item = f64>) -> f64 {
-    let (sum, n) = values.fold((0.0, 0.0), |(sum, n), value| (sum + value, n + 1.0));
-    sum / n
-}
-
-/// Share of carts that are right.
-fn exact<'a>(made: impl Iterator<Item = &'a Made>) -> f64 {
-    mean(made.flat_map(|made| &made.score.cases).flat_map(|case| &case.visits).map(|visit| f64::from(visit.exact)))
 }
 
 /// Shop seconds a second of this thread in 20 bays of four shelves: physics, looks and core. So many parties come in as

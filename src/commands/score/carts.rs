@@ -57,10 +57,26 @@ pub struct Score {
     pub by_family: Vec<Family>,
     pub by_crowding: Vec<Crowd>,
     pub latency: Latency,
+    /// What anybody could have known at best from what the sensors said, where somebody worked it out.
+    pub ceiling: Option<Ceiling>,
     /// Receipts whose token no visit has: their units count as over.
     pub receipts_of_nobody: Vec<String>,
     /// Products whose price nobody told: they count for nothing in money.
     pub without_price: Vec<String>,
+}
+
+/// The same carts as an oracle has them (`sim::oracle`).
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Ceiling {
+    pub f1: Estimate,
+    pub exact: Estimate,
+    pub by_family: Vec<Family>,
+}
+
+impl Ceiling {
+    pub fn of(score: Score) -> Ceiling {
+        Ceiling { f1: score.f1_interval, exact: score.exact_interval, by_family: score.by_family }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -110,7 +126,22 @@ pub fn of(visits: &[VisitTruth], receipts: &[TokenReceipt], billed: Billed, pric
     for line in receipts.iter().flat_map(|receipt| &receipt.receipt.cart.lines) {
         prices.entry(line.product.to_string()).or_insert(line.unit_price.0);
     }
-    let charged = charged(receipts);
+    let currency = receipts.first().map(|receipt| receipt.receipt.cart.currency.clone());
+    Score { receipts: receipts.len(), currency, ..scored(visits, charged(receipts), billed, &prices) }
+}
+
+/// The score of carts that nobody wrote a receipt for, by token: what an oracle knows. They are sure, nobody looks at them,
+/// and nobody waits for them.
+pub fn of_carts(visits: &[VisitTruth], carts: &BTreeMap<String, Vec<Taken>>, billed: Billed, prices: &Prices) -> Score {
+    let mut charged: BTreeMap<&str, Charged> = BTreeMap::new();
+    for (token, cart) in carts {
+        let of = charged.entry(token).or_default();
+        cart.iter().for_each(|taken| *of.units.entry(taken.product.clone()).or_default() += taken.quantity);
+    }
+    scored(visits, charged, billed, prices)
+}
+
+fn scored(visits: &[VisitTruth], charged: BTreeMap<&str, Charged>, billed: Billed, prices: &Prices) -> Score {
     let mut cases: BTreeMap<&str, Vec<VisitScore>> = BTreeMap::new();
     let mut known: BTreeSet<&str> = BTreeSet::new();
     let mut without_price: BTreeSet<String> = BTreeSet::new();
@@ -128,10 +159,7 @@ pub fn of(visits: &[VisitTruth], receipts: &[TokenReceipt], billed: Billed, pric
         let charged = visit.token.as_deref().and_then(|token| charged.get(token)).unwrap_or(&nothing);
         let products = cart.iter().map(|taken| &taken.product).chain(charged.units.keys());
         without_price.extend(products.filter(|product| !prices.contains_key(*product)).cloned());
-        cases
-            .entry(&visit.case)
-            .or_default()
-            .push(VisitScore { inside_most, ..compare(visit, cart, charged, &prices) });
+        cases.entry(&visit.case).or_default().push(VisitScore { inside_most, ..compare(visit, cart, charged, prices) });
     }
     let of_nobody: Vec<_> = charged.iter().filter(|(token, _)| !known.contains(*token)).collect();
     let stray = |of: &dyn Fn(&String, i64) -> i64| -> i64 {
@@ -145,13 +173,14 @@ pub fn of(visits: &[VisitTruth], receipts: &[TokenReceipt], billed: Billed, pric
     let exact_interval = groups::exact(cases.iter().map(|case| case.visits.iter()));
     let value = sum(all().map(|visit| visit.value));
     let in_value = |wrong: i64| if value == 0 { 0.0 } else { wrong as f64 / value as f64 };
-    let stray_value = stray(&|product, n| n.saturating_mul(price(&prices, product)));
+    let stray_value = stray(&|product, n| n.saturating_mul(price(prices, product)));
     let calibration = certainty::calibration(&cases);
     Score {
         visits: all().count(),
         without_payer: visits.iter().filter(|visit| visit.has_nobody_to_pay()).count(),
-        receipts: receipts.len(),
-        currency: receipts.first().map(|receipt| receipt.receipt.cart.currency.clone()),
+        receipts: 0,
+        currency: None,
+        ceiling: None,
         f1_mean: f1_interval.value,
         exact_share: exact_interval.value,
         f1_interval,

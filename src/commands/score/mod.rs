@@ -17,7 +17,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 
-pub use carts::{CaseScore, Prices, Score, VisitScore, of};
+pub use carts::{CaseScore, Ceiling, Prices, Score, VisitScore, of, of_carts};
 pub use certainty::{Bin, ReviewPoint, calibration, calibration_error, review_curve, review_needed};
 pub use events::{ClaimedEvent, EventScore, score as score_events};
 pub use groups::{Crowd, Family, by_crowding, by_family, family};
@@ -27,6 +27,7 @@ pub use money::{Bar, Wrong, wrong};
 
 use crate::carts::Receipt;
 use crate::shop::Shop;
+use crate::sim::truth::Taken;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
@@ -44,6 +45,9 @@ pub struct ScoreArgs {
     /// Directory of the shop's files: prices of what was taken and never charged, and names for the report
     #[arg(long, value_name = "DIR")]
     pub shop: Option<PathBuf>,
+    /// ceiling.jsonl of a generated recording: what anybody could have known at best
+    #[arg(long, value_name = "FILE")]
+    pub ceiling: Option<PathBuf>,
     /// One JSON object instead of a table
     #[arg(long)]
     pub json: bool,
@@ -66,6 +70,13 @@ pub struct TokenReceipt {
     pub receipt: Receipt,
 }
 
+/// A line of ceiling.jsonl: the cart of who pays with this token, as an oracle has it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct TokenCart {
+    pub token: String,
+    pub cart: Vec<Taken>,
+}
+
 /// Reads both files and scores, writes the report if asked to; the text is ready to print.
 pub fn score(args: &ScoreArgs) -> Result<String, String> {
     let visits = read::truth(&args.truth)?;
@@ -79,7 +90,12 @@ pub fn score(args: &ScoreArgs) -> Result<String, String> {
         let (paid, priced) = (&receipt.receipt.cart.currency, &shop.currency);
         return Err(format!("receipts are in {paid} and the shop's prices in {priced}; is --shop another shop?"));
     }
-    let score = of(&visits, &receipts, args.handoff, &shop.as_ref().map(prices).unwrap_or_default());
+    let prices = shop.as_ref().map(prices).unwrap_or_default();
+    let mut score = of(&visits, &receipts, args.handoff, &prices);
+    if let Some(path) = &args.ceiling {
+        let carts = read::ceiling(path, &visits)?;
+        score.ceiling = Some(Ceiling::of(of_carts(&visits, &carts, args.handoff, &prices)));
+    }
     let mut told = match args.json {
         true => serde_json::to_string(&score).expect("a score is JSON") + "\n",
         false => table::table(&score),

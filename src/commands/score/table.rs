@@ -1,6 +1,6 @@
 //! The score as text for a terminal: a row a case, then the figures in words, then what was not as it should be.
 
-use super::carts::{Score, VisitScore};
+use super::carts::{Ceiling, Score, VisitScore};
 use super::interval::Estimate;
 use std::fmt::Write;
 
@@ -48,6 +48,16 @@ pub fn table(score: &Score) -> String {
         percent(score.undercharge),
         percent(score.calibration_error),
     );
+    if let Some(Ceiling { f1, exact, .. }) = &score.ceiling {
+        let (f1_percent, exact_percent) = (percent(f1.value), percent(exact.value));
+        let _ = writeln!(
+            text,
+            "anybody could have known at best, from the same sensors: mean F1 {f1_percent:.1} %{}, {exact_percent:.1} %{} \
+             exactly right",
+            interval(f1),
+            interval(exact)
+        );
+    }
     if score.receipts == 0 {
         text += "there is no receipt at all: nobody was charged\n";
     }

@@ -8,10 +8,10 @@ mod shape;
 #[cfg(test)]
 mod tests;
 
-use super::TokenReceipt;
+use super::{TokenCart, TokenReceipt};
 use crate::sim::truth::{Taken, TruthLine, VisitTruth};
 use serde::de::DeserializeOwned;
-use shape::{Shape, receipt_line, truth_line, what_is_wrong};
+use shape::{Shape, ceiling_line, receipt_line, truth_line, what_is_wrong};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
@@ -133,6 +133,27 @@ pub fn belong_together(visits: &[VisitTruth], receipts: &[TokenReceipt]) -> Resu
             visits.len()
         )),
     }
+}
+
+/// Carts by token as an oracle has them, for visits of this truth.
+pub fn ceiling(path: &Path, visits: &[VisitTruth]) -> Result<BTreeMap<String, Vec<Taken>>, String> {
+    let file = path.display().to_string();
+    let mut carts = BTreeMap::new();
+    for (n, TokenCart { token, cart }) in lines::<TokenCart>(&text(path)?, &file, ceiling_line)? {
+        if let Some(taken) = cart.iter().find(|taken| !(0..=UNITS_MAX).contains(&taken.quantity)) {
+            let (n_units, product) = (taken.quantity, &taken.product);
+            return Err(format!(
+                "reading {file} line {n}: {n_units} units of {product}; a quantity is from 0 to {UNITS_MAX}"
+            ));
+        }
+        if !visits.iter().any(|visit| visit.token.as_deref() == Some(&token)) {
+            return Err(format!("reading {file} line {n}: no visit of the truth has this token; it is of another run"));
+        }
+        if carts.insert(token, cart).is_some() {
+            return Err(format!("reading {file} line {n}: this token has a cart already"));
+        }
+    }
+    Ok(carts)
 }
 
 fn text(path: &Path) -> Result<String, String> {

@@ -1,4 +1,4 @@
-//! What the lines of both files look like, key by key, and what is wrong with one that does not look like it.
+//! What the lines of the files look like, key by key, and what is wrong with one that does not look like it.
 //!
 //! serde decides whether a line is taken; this is asked only about one that was not, and has to name the key.
 
@@ -70,6 +70,8 @@ const RECEIPT: Keys = &[
     ("left_us", Kind::Whole),
 ];
 
+const CEILING: Keys = &[("token", Kind::Text), ("cart", Kind::List(TAKEN))];
+
 /// What a line of a kind looks like: its keys, and a sentence for who has it wrong.
 pub type Shape = fn(&Map<String, Value>) -> Result<(Keys, &'static str), String>;
 
@@ -94,6 +96,10 @@ pub fn receipt_line(line: &Map<String, Value>) -> Result<(Keys, &'static str), S
         }
         None => Ok((RECEIPT, "a receipt line is the receipt of wire.md plus \"token\"")),
     }
+}
+
+pub fn ceiling_line(_: &Map<String, Value>) -> Result<(Keys, &'static str), String> {
+    Ok((CEILING, "a ceiling line has token and cart"))
 }
 
 /// Of a line that serde refused with `err`.

@@ -21,6 +21,15 @@ pub fn headline(score: &Score) -> String {
             between(&score.f1_interval, "f1_interval")
         ),
     );
+    if let Some(ceiling) = &score.ceiling {
+        text += &tile(
+            &data("ceiling.exact", ceiling.exact.value, percent),
+            &format!(
+                "of carts anybody could have had exactly right at best, from what the sensors said; the best agreement is {}.",
+                data("ceiling.f1", ceiling.f1.value, percent)
+            ),
+        );
+    }
     text += &tile(
         &data("review_rate", score.review_rate, percent),
         &match really(score) {
