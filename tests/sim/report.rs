@@ -1,7 +1,7 @@
 //! The report of a score: what it says is what the score says, and it is a page that stands by itself.
 
 use carryout::commands::score::{Billed, ScoreArgs, score};
-use carryout::commands::simulate::{SimulateArgs, simulate};
+use carryout::commands::simulate::simulate;
 use quick_xml::Reader;
 use quick_xml::events::Event;
 use serde_json::Value;
@@ -12,29 +12,20 @@ const SHOP: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/config/demo-shop");
 
 /// Five visits of two who cross hands at one shelf, into truth.jsonl and receipts.jsonl of `dir`.
 async fn play(dir: &Path) {
-    let args = SimulateArgs {
-        script: None,
-        geometry: None,
-        planogram: None,
-        products: None,
-        planogram_by_case: None,
-        planogram_stale: false,
-        case: None,
-        shop: Some(SHOP.into()),
-        drawn: None,
-        family: Some("crossing".into()),
-        cases: 5,
-        shoppers: 0,
-        minutes: 0.0,
-        mix: "ordinary".to_owned(),
-        faults: Vec::new(),
-        parameters: None,
-        export: None,
-        seed: 3,
-        record: Some(dir.to_owned()),
-        receipts: true,
-        publish: None,
-    };
+    let to = dir.to_str().expect("a path");
+    let args = crate::typed(&[
+        "--shop",
+        SHOP,
+        "--family",
+        "crossing",
+        "--cases",
+        "5",
+        "--seed",
+        "3",
+        "--record",
+        to,
+        "--receipts",
+    ]);
     simulate(&args).await.expect("the demo shop plays");
 }
 

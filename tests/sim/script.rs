@@ -1,7 +1,7 @@
 //! Scripts: what is refused and why, when things are really played, whose cart it ends in; and a real shop's script.
 
 use carryout::commands::score::{Billed, ScoreArgs, score};
-use carryout::commands::simulate::{SimulateArgs, simulate};
+use carryout::commands::simulate::simulate;
 use carryout::shop::Shop;
 use carryout::shop::nanostore::{self, PlanogramByCase};
 use carryout::sim::truth::{EventTruth, Taken, TruthLine, VisitTruth};
@@ -345,29 +345,18 @@ async fn the_command_records_every_case_beside_the_shop_as_told() {
     let two: Vec<&str> =
         text.lines().filter(|l| ["case", "cps-test-4", "TEAM-8-1"].contains(&l.split(',').next().unwrap())).collect();
     std::fs::write(&script, two.join("\n")).unwrap();
-    let args = SimulateArgs {
-        family: None,
-        cases: 1,
-        script: Some(script),
-        geometry: Some(dir.join("geometry.csv")),
-        planogram: Some(dir.join("planogram.csv")),
-        products: Some(dir.join("products.csv")),
-        planogram_by_case: Some(dir.join("shop_by_case.csv")),
-        planogram_stale: false,
-        case: None,
-        shop: None,
-        drawn: None,
-        shoppers: 0,
-        minutes: 0.0,
-        mix: "ordinary".to_owned(),
-        faults: Vec::new(),
-        parameters: None,
-        export: None,
-        seed: 7,
-        record: Some(out.path().join("day")),
-        receipts: true,
-        publish: None,
-    };
+    let path = |path: &std::path::Path| path.to_str().expect("a path").to_owned();
+    let words = [
+        ("--script", path(&script)),
+        ("--geometry", path(&dir.join("geometry.csv"))),
+        ("--planogram", path(&dir.join("planogram.csv"))),
+        ("--products", path(&dir.join("products.csv"))),
+        ("--planogram-by-case", path(&dir.join("shop_by_case.csv"))),
+        ("--seed", "7".to_owned()),
+        ("--record", path(&out.path().join("day"))),
+    ];
+    let words: Vec<&str> = words.iter().flat_map(|(key, value)| [*key, value.as_str()]).chain(["--receipts"]).collect();
+    let args = crate::typed(&words);
     let report = simulate(&args).await.unwrap();
     assert_eq!(report.lines().count(), 2, "{report}");
     let case = out.path().join("day/cps-test-4");

@@ -1,6 +1,6 @@
 //! Suites and training sets: what they are made of, and that everything asked for can be played.
 
-use carryout::commands::simulate::{Drawn, SimulateArgs, simulate};
+use carryout::commands::simulate::{SimulateArgs, simulate};
 use carryout::events::Observation;
 use carryout::sim::faults::{FAULTS, Fault};
 use carryout::sim::play::Play;
@@ -126,30 +126,8 @@ fn every_fault_can_be_heard() {
     }
 }
 
-fn args(drawn: Drawn) -> SimulateArgs {
-    SimulateArgs {
-        script: None,
-        geometry: None,
-        planogram: None,
-        products: None,
-        planogram_by_case: None,
-        planogram_stale: false,
-        case: None,
-        shop: None,
-        drawn: Some(drawn),
-        family: Some("take".to_owned()),
-        cases: 2,
-        shoppers: 0,
-        minutes: 0.0,
-        mix: "ordinary".to_owned(),
-        faults: Vec::new(),
-        parameters: None,
-        seed: 5,
-        record: None,
-        receipts: false,
-        publish: None,
-        export: None,
-    }
+fn args(drawn: &str, more: &[&str]) -> SimulateArgs {
+    crate::typed(&[&["--drawn", drawn, "--cases", "2", "--seed", "5"], more].concat())
 }
 
 /// Fields of one map of a CBOR sequence.
@@ -162,9 +140,10 @@ fn fields(reader: &mut &[u8]) -> BTreeMap<String, ciborium::Value> {
 #[tokio::test]
 async fn a_training_set_says_what_was_asked_seen_and_true() {
     let out = tempfile::tempdir().unwrap();
-    let refused = simulate(&SimulateArgs { export: Some(out.path().into()), ..args(Drawn::HeldBack) }).await;
+    let export = ["--family", "take", "--export", out.path().to_str().expect("a path")];
+    let refused = simulate(&args("held-back", &export)).await;
     assert!(refused.unwrap_err().contains("--drawn training"), "what is held back is not learned from");
-    let report = simulate(&SimulateArgs { export: Some(out.path().into()), ..args(Drawn::Training) }).await.unwrap();
+    let report = simulate(&args("training", &export)).await.unwrap();
     assert!(report.contains("interactions"), "{report}");
     let bytes = std::fs::read(out.path().join("lessons.cbor")).unwrap();
     let (mut reader, mut lessons, mut taught) = (bytes.as_slice(), 0, 0);
@@ -185,25 +164,16 @@ async fn a_training_set_says_what_was_asked_seen_and_true() {
 #[tokio::test]
 async fn what_cannot_be_simulated_is_said_before_anything_is_written() {
     let out = tempfile::tempdir().unwrap();
-    let record = Some(out.path().join("day"));
-    let parameters = out.path().join("parameters.toml");
+    let path = |name: &str| out.path().join(name).to_str().expect("a path").to_owned();
+    let (day, parameters, none) = (path("day"), path("parameters.toml"), path("none.toml"));
     std::fs::write(&parameters, "[sight]\nreach_seen = 7").unwrap();
-    let base = SimulateArgs { record, ..args(Drawn::Training) };
-    for (args, says) in [
-        (
-            SimulateArgs { family: Some("holding".into()), ..base.clone() },
-            "there is no family holding; there are both-hands",
-        ),
-        (
-            SimulateArgs { family: None, shoppers: 2, mix: "rude".into(), ..base.clone() },
-            "nobody behaves as \"rude\"; there are ordinary, quick",
-        ),
-        (
-            SimulateArgs { parameters: Some(parameters), ..base.clone() },
-            "sight.reach_seen is 7; it must lie within 0..=1",
-        ),
-        (SimulateArgs { parameters: Some(out.path().join("none.toml")), ..base.clone() }, "reading parameters"),
+    for (words, says) in [
+        (["--family", "holding"].as_slice(), "there is no family holding; there are both-hands"),
+        (&["--shoppers", "2", "--mix", "rude"], "nobody behaves as \"rude\"; there are ordinary, quick"),
+        (&["--parameters", &parameters], "sight.reach_seen is 7; it must lie within 0..=1"),
+        (&["--parameters", &none], "reading parameters"),
     ] {
+        let args = args("training", &[words, &["--record", &day]].concat());
         let refused = simulate(&args).await.expect_err(says);
         assert!(refused.contains(says), "{refused}");
         assert!(!out.path().join("day").exists(), "{says}: nothing was written");
