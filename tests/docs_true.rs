@@ -102,6 +102,7 @@ const FIGURES: &[&str] = &[
     "accuracy.day.unreviewed_exact",
     "accuracy.family.NAME.ceiling",
     "accuracy.family.NAME.f1",
+    "accuracy.family.NAME.wrong_reviewed",
     "accuracy.hard.exact",
     "accuracy.hard.f1",
     "accuracy.pixels.f1",

@@ -12,6 +12,7 @@
 //! | `families.toml` | what is hard, one difficulty at a time |
 //! | `shops` | shops drawn from a seed, half of them held back from training |
 //! | `suite` | what attributors are tried on |
+//! | `oracle` | what anybody could know at best |
 //!
 //! Nothing here knows how the daemon explains what it sees; it only ever speaks to it over the wire.
 
@@ -25,6 +26,7 @@ pub mod family;
 pub mod faults;
 pub mod live;
 pub mod looks;
+pub mod oracle;
 pub mod parameters;
 pub mod people;
 pub mod person;

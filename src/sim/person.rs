@@ -182,6 +182,11 @@ impl Person {
     /// The whole body, standing at `floor` (its way, stepped aside for others). Goods stay in the hand, in sight, for
     /// `carried_us` after a take and before a put.
     pub fn pose(&self, t_us: i64, floor: Point2, carried_us: i64) -> Pose {
+        self.pose_with(t_us, floor, carried_us, false)
+    }
+
+    /// The same; `further`: had the hand that is further away done it.
+    pub fn pose_with(&self, t_us: i64, floor: Point2, carried_us: i64, further: bool) -> Pose {
         let scale = self.stature.scale();
         let facing = self.facing(t_us, floor);
         let left = Point2::new(-facing.y, facing.x);
@@ -193,7 +198,8 @@ impl Person {
             let away = ((t_us - t).abs() - HOLD_US).max(0) as f64 / (REACH_US - HOLD_US) as f64;
             let out = (1.0 - away).clamp(0.0, 1.0);
             // The nearer hand does it.
-            let hand = usize::from(hands[1].distance(reach.target) < hands[0].distance(reach.target));
+            let right = hands[1].distance(reach.target) < hands[0].distance(reach.target);
+            let hand = usize::from(right != further);
             let from = hands[hand];
             hands[hand] = Point3::new(
                 from.x + (reach.target.x - from.x) * out,

@@ -15,6 +15,7 @@ use std::path::Path;
 pub const OBSERVATIONS: &str = "observations.cbor";
 pub const TRUTH: &str = "truth.jsonl";
 pub const RECEIPTS: &str = "receipts.jsonl";
+pub const CEILING: &str = "ceiling.jsonl";
 pub const GALLERY: &str = "gallery.json";
 
 /// Messages with their arrival: sent, plus a few milliseconds of network. Oldest arrival first.

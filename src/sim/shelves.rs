@@ -463,7 +463,7 @@ impl Burst {
 
 /// How a load is carried: by the plates it stands on, by how much of it stands there, and `beside` of it by each
 /// neighbour. Sums to 1; goods at the end of a shelf lean on the last plate.
-fn shares(centre: f64, width: f64, plates: usize, beside: f64) -> Vec<f64> {
+pub(super) fn shares(centre: f64, width: f64, plates: usize, beside: f64) -> Vec<f64> {
     let (low, high) = (centre - width / 2.0, centre + width / 2.0);
     let mut stands: Vec<f64> = (1..=plates)
         .map(|no| {

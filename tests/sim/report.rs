@@ -35,7 +35,7 @@ fn args(dir: &Path) -> ScoreArgs {
         receipts: dir.join("receipts.jsonl"),
         handoff: Billed::Picker,
         shop: Some(SHOP.into()),
-        ceiling: None,
+        ceiling: Some(dir.join("ceiling.jsonl")).filter(|file| file.exists()),
         json: true,
         report: Some(dir.join("report.html")),
     }

@@ -7,7 +7,7 @@ use super::figure::{Bar, Figure, Promise};
 use super::summary::{self, Summary};
 use super::{Length, Measure};
 use crate::commands::fast::Method;
-use crate::commands::trial::{Tried, tries};
+use crate::commands::trial::{Tried, tries_and_ceiling};
 use crate::sim::family::Family;
 use crate::sim::play::Play;
 use crate::sim::suite;
@@ -127,7 +127,7 @@ impl std::ops::Deref for Said {
 
 /// Tries a suite and writes its lines: the shop, the yardstick, the ceiling.
 fn said(name: &str, plays: &[Play], seeds: std::ops::Range<u64>, notes: &mut Vec<String>) -> Result<Said, String> {
-    let tried: Vec<Tried> = tries(plays, seeds, &methods())?;
+    let tried: Vec<Tried> = tries_and_ceiling(plays, seeds, &methods())?;
     let mut lines = (0..METHODS.len()).map(|k| {
         let called = if k == 0 { name.to_owned() } else { format!("  {}", METHODS[k]) };
         Summary::of(called, &tried, move |tried| &tried.by_method[k])

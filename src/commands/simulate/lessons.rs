@@ -8,16 +8,15 @@
 use crate::base::ShopId;
 use crate::commands::cores;
 use crate::commands::fast::{self, Method};
-use crate::commands::simulate::RECORDED_START_US;
-use crate::events::{Interaction, Observation, People, Stamped};
+use crate::commands::trial::Recorded;
+use crate::events::{Interaction, Observation, People};
 use crate::sim::chance::Chance;
 use crate::sim::family::Family;
 use crate::sim::looks::Gallery;
 use crate::sim::play::Play;
-use crate::sim::record::Arrivals;
 use crate::sim::shops::{self, Part};
-use crate::sim::truth::{EventTruth, TruthLine, VisitTruth};
-use crate::sim::{Gates, suite};
+use crate::sim::suite;
+use crate::sim::truth::EventTruth;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -110,19 +109,8 @@ fn plays(family: Option<&str>, cases: usize, seed: u64) -> Result<Vec<Play>, Str
 }
 
 fn learn(play: &Play, seed: u64) -> Result<Vec<Lesson>, String> {
-    let planned = play.plan(Chance::seed_of(seed, "lessons"), RECORDED_START_US)?;
-    let (seed, until_us) = (planned.seed, planned.until_us);
-    let mut playback = play.playback(RECORDED_START_US, Gates::Assumed, planned);
-    let recorded: Vec<Stamped> = Arrivals::new(&mut playback, seed, until_us).collect();
-    playback.finish();
-    let (mut visits, mut events): (Vec<VisitTruth>, Vec<EventTruth>) = Default::default();
-    for line in playback.truth() {
-        match line {
-            TruthLine::Visit(visit) => visits.push(visit),
-            TruthLine::Event(event) => events.push(event),
-            TruthLine::Body { .. } => {}
-        }
-    }
+    let recorded = Recorded::of(play, Chance::seed_of(seed, "lessons"))?;
+    let visits = recorded.visits();
     let name_of =
         |token: &str| visits.iter().find(|visit| visit.token.as_deref() == Some(token)).map(|v| v.visit.clone());
     let mut asked = Vec::new();
@@ -134,8 +122,10 @@ fn learn(play: &Play, seed: u64) -> Result<Vec<Lesson>, String> {
             asked.push((interaction.clone(), actors));
         }
     };
-    fast::watched(play.told.clone(), play.policy(), recorded.iter().cloned(), &Method::default(), &mut note);
+    let arrivals = recorded.arrivals.iter().cloned();
+    fast::watched(play.told.clone(), play.policy(), arrivals, &Method::default(), &mut note);
     let looks: Vec<(i64, &People)> = recorded
+        .arrivals
         .iter()
         .filter_map(|stamped| match &stamped.observation {
             Observation::People(people) => Some((stamped.arrival.0, people)),
@@ -143,14 +133,14 @@ fn learn(play: &Play, seed: u64) -> Result<Vec<Lesson>, String> {
         })
         .collect();
     let mut happened: Vec<Vec<EventTruth>> = vec![Vec::new(); asked.len()];
-    for event in events {
+    for event in recorded.events() {
         let shelf = event.shelf_id();
         let away_us =
             |interaction: &Interaction| (interaction.begin.0 - event.t_us).max(event.t_us - interaction.end.0).max(0);
         let same = asked.iter().enumerate().filter(|(_, (interaction, _))| interaction.shelf.as_str() == shelf);
         let nearest = same.map(|(n, (interaction, _))| (away_us(interaction), n)).min();
         if let Some((_, n)) = nearest.filter(|(away_us, _)| *away_us <= NEAR_US) {
-            happened[n].push(event);
+            happened[n].push(event.clone());
         }
     }
     let lesson = |((asked, actors), happened): ((Interaction, Vec<Option<String>>), Vec<EventTruth>)| {

@@ -9,12 +9,15 @@
 //!
 //! A recording of one case lies in DIR; of several, each in a directory named after it, and DIR has the truth of all.
 //! Beside `observations.cbor` and `truth.jsonl` lie `shop/`, the shop files as the system is told them, and `gallery.json`,
-//! the looks of its products; with `--receipts` also what the core makes of it, for `carryout score`.
+//! the looks of its products; with `--receipts` also what the core makes of it and what anybody could have made of it at best,
+//! for `carryout score`.
 
 mod lessons;
 
 use super::cores;
 use super::fast::{self, Method};
+use super::score::TokenCart;
+use super::trial::Recorded;
 use crate::base::ShopTime;
 use crate::base::time::Clock;
 use crate::shop::nanostore::{self, PlanogramByCase, Tables};
@@ -22,9 +25,10 @@ use crate::shop::{Problem, Shop};
 use crate::sim::faults::Fault;
 use crate::sim::live::{Broker, Happened, Heard, Live};
 use crate::sim::looks::Gallery;
+use crate::sim::oracle;
 use crate::sim::parameters::Parameters;
 use crate::sim::play::{self, Conditions, Plan, Play};
-use crate::sim::record::{Arrivals, GALLERY, RECEIPTS, TRUTH, record};
+use crate::sim::record::{CEILING, GALLERY, RECEIPTS, TRUTH, record};
 use crate::sim::shops::{self, Part};
 use crate::sim::{Gates, Script, TruthLine, World, suite};
 use std::fs::File;
@@ -131,8 +135,8 @@ pub async fn simulate(args: &SimulateArgs) -> Result<String, String> {
     if let Some(dir) = &args.record {
         let failed = |err| format!("recording into {}: {err}", dir.display());
         let whole = (plays.len() > 1).then_some(dir);
-        let names = [TRUTH].into_iter().chain(args.receipts.then_some(RECEIPTS));
-        for name in [TRUTH, RECEIPTS] {
+        let names = [TRUTH].into_iter().chain([RECEIPTS, CEILING].into_iter().filter(|_| args.receipts));
+        for name in [TRUTH, RECEIPTS, CEILING] {
             // Of an earlier run; most often there is none.
             let _ = std::fs::remove_file(dir.join(name));
         }
@@ -160,19 +164,23 @@ pub async fn simulate(args: &SimulateArgs) -> Result<String, String> {
 }
 
 /// Plays one case into `dir`, and with `receipts` a second time into the core. Answers with a line for the report.
-fn write(play: &Play, seed: u64, receipts: bool, dir: &Path) -> Result<String, String> {
+fn write(play: &Play, of_seed: u64, receipts: bool, dir: &Path) -> Result<String, String> {
     let failed = |err: io::Error| format!("recording {} into {}: {err}", play.name, dir.display());
-    let planned = play.plan(seed, RECORDED_START_US)?;
+    let planned = play.plan(of_seed, RECORDED_START_US)?;
     let (seed, until_us) = (planned.seed, planned.until_us);
-    let mut again = receipts.then(|| play.playback(RECORDED_START_US, Gates::Assumed, planned.clone()));
     let mut playback = play.playback(RECORDED_START_US, Gates::Assumed, planned);
     record(&mut playback, seed, until_us, dir).map_err(failed)?;
-    if let Some(playback) = &mut again {
-        let arrivals = Arrivals::new(playback, seed, until_us);
+    let gallery = Gallery::of(&play.told.catalogue, &play.world.parameters.looks);
+    if receipts {
+        // A second time, the same to the byte: a day does not fit into memory while it is written.
+        let recorded = Recorded::of(play, of_seed)?;
+        let arrivals = recorded.arrivals.iter().cloned();
         let made = fast::run(play.told.clone(), play.policy(), arrivals, &Method::default());
         write_lines(&dir.join(RECEIPTS), &made.receipts).map_err(failed)?;
+        let carts = oracle::carts(&recorded.truth, &recorded.at_best(play, &gallery));
+        let carts: Vec<TokenCart> = carts.into_iter().map(|(token, cart)| TokenCart { token, cart }).collect();
+        write_lines(&dir.join(CEILING), &carts).map_err(failed)?;
     }
-    let gallery = Gallery::of(&play.told.catalogue, &play.world.parameters.looks);
     write_lines(&dir.join(GALLERY), &[gallery]).map_err(failed)?;
     play.told.write(dir.join("shop")).map_err(|err| format!("writing {}: {err}", dir.display()))?;
     let seconds = (until_us - RECORDED_START_US) / 1_000_000;

@@ -23,10 +23,10 @@ pub fn headline(score: &Score) -> String {
     );
     if let Some(ceiling) = &score.ceiling {
         text += &tile(
-            &data("ceiling.exact", ceiling.exact.value, percent),
+            &data("ceiling.exact.value", ceiling.exact.value, percent),
             &format!(
                 "of carts anybody could have had exactly right at best, from what the sensors said; the best agreement is {}.",
-                data("ceiling.f1", ceiling.f1.value, percent)
+                data("ceiling.f1.value", ceiling.f1.value, percent)
             ),
         );
     }
