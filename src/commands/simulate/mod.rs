@@ -172,7 +172,7 @@ fn write(play: &Play, of_seed: u64, receipts: bool, dir: &Path) -> Result<String
     record(&mut playback, seed, until_us, dir).map_err(failed)?;
     let gallery = Gallery::of(&play.told.catalogue, &play.world.parameters.looks);
     if receipts {
-        // A second time, the same to the byte: a day does not fit into memory while it is written.
+        // Played a second time, the same to the byte: the first went to disk as it was played.
         let recorded = Recorded::of(play, of_seed)?;
         let arrivals = recorded.arrivals.iter().cloned();
         let made = fast::run(play.told.clone(), play.policy(), arrivals, &Method::default());
