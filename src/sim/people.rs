@@ -112,8 +112,10 @@ struct Track {
     missed: bool,
     /// The reach that is being looked at, by its moment, and whether its hand is seen.
     reach: Option<(i64, bool)>,
-    /// Errors of head (and floor point), left and right hand, in sigmas.
+    /// Errors of head, left and right hand, in sigmas; and of the floor point, which is found by itself: were it wrong as the
+    /// head is, one less the other would tell who leans forward, to the millimetre.
     error: [[f64; 3]; 3],
+    floor_error: [f64; 3],
     /// Noise of the clothes, and of what the reach that is looked at holds; one number a dimension, in sigmas.
     clothes: Vec<f64>,
     carried: Vec<f64>,
@@ -215,8 +217,9 @@ impl Eye {
         let (sight, chance) = (&self.sight, &mut self.chance);
         if !self.tracks.contains_key(&pose.body) {
             let clothes = normals(&mut self.glances, wardrobe.looks().clothes.numbers);
-            let (error, carried) = ([[0.0; 3]; 3], Vec::new());
-            let track = Track { name: self.next_track, missed: false, reach: None, error, clothes, carried };
+            let (error, floor_error, carried) = ([[0.0; 3]; 3], [0.0; 3], Vec::new());
+            let name = self.next_track;
+            let track = Track { name, missed: false, reach: None, error, floor_error, clothes, carried };
             self.next_track += 1;
             self.tracks.insert(pose.body.clone(), track);
         }
@@ -229,6 +232,9 @@ impl Eye {
         let fresh = libm::sqrt(1.0 - sight.wander * sight.wander);
         for axis in track.error.as_flattened_mut() {
             *axis = sight.wander * *axis + fresh * chance.normal();
+        }
+        for axis in &mut track.floor_error {
+            *axis = sight.wander * *axis + fresh * self.glances.normal();
         }
         let wander = wardrobe.looks().clothes.wander;
         let anew = libm::sqrt(1.0 - wander * wander);
@@ -263,7 +269,7 @@ impl Eye {
         Some(Person {
             track: track.name.to_string(),
             confidence: (confidence * 100.0).round() / 100.0,
-            floor: Some(off(pose.floor.at_height(0.0), track.error[0], body_m).floor()),
+            floor: Some(off(pose.floor.at_height(0.0), track.floor_error, body_m).floor()),
             head: Some(off(pose.head, track.error[0], body_m)),
             hands,
             appearance: Some(wardrobe.seen(&pose.body, &track.clothes, dim)),

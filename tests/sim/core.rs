@@ -316,6 +316,7 @@ fn whereabouts(truth: &[TruthLine]) -> BTreeMap<i64, Vec<(String, carryout::base
 fn cameras_see_as_well_as_real_ones_and_no_better() {
     let (mut errors_m, mut carried, mut hands, mut events_seen) = (Vec::new(), 0, 0, 0);
     let (mut looks, mut found, mut ghosts) = (0, 0, 0);
+    let mut leans_m = Vec::new();
     for seed in 0..30 {
         let (stamped, truth) = play(seed);
         let at = whereabouts(&truth);
@@ -343,6 +344,7 @@ fn cameras_see_as_well_as_real_ones_and_no_better() {
                     }
                     _ => ghosts += 1,
                 }
+                leans_m.extend(person.head.map(|head| head.floor().distance(floor)));
                 let [appearance, in_hand] = [&person.appearance, &person.in_hand];
                 let unit = |v: &[f32]| v.iter().map(|x| x * x).sum::<f32>().sqrt();
                 for vector in appearance.iter().chain(in_hand) {
@@ -376,6 +378,10 @@ fn cameras_see_as_well_as_real_ones_and_no_better() {
         }
     }
     errors_m.sort_by(f64::total_cmp);
+    // Whoever reaches leans 0.15 m forward. Head less floor point must not tell that to the millimetre.
+    leans_m.sort_by(f64::total_cmp);
+    let leans = [0.05, 0.95].map(|p| quantile(&leans_m, p));
+    assert!(leans[0] > 0.01 && leans[1] - leans[0] > 0.08, "head less floor point: {leans:?}");
     let share = |n: usize, of: usize| n as f64 / of as f64;
     let (median_m, carried, found) = (quantile(&errors_m, 0.5), share(carried, events_seen), share(found, looks));
     println!(

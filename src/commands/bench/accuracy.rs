@@ -52,7 +52,7 @@ fn methods() -> [Method; 3] {
 fn sizes(length: Length) -> (u64, usize, usize, u32, usize) {
     match length {
         Length::Brief => (1, 8, 8, 8, 1),
-        Length::Short => (20, 300, 40, 3_000, 10),
+        Length::Short => (5, 150, 40, 3_000, 10),
         Length::Long => (60, 1_000, 300, 10_000, 40),
     }
 }

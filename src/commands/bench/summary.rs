@@ -32,8 +32,11 @@ impl Summary {
     pub fn of<'a>(name: impl Into<String>, tried: &'a [Tried], made: impl Fn(&'a Tried) -> &'a Made) -> Summary {
         let cases: Vec<Vec<&Made>> =
             tried.chunk_by(|a, b| a.case == b.case).map(|of| of.iter().map(&made).collect()).collect();
+        // Where nobody was to be scored (all had nobody to pay) nothing is right or wrong.
+        let scored = |made: &&Made| !made.score.cases.is_empty();
         let every = |cases: &[&Vec<&'a Made>]| cases.iter().flat_map(|case| case.iter().copied()).collect::<Vec<_>>();
-        let f1 = bootstrap(&cases, |cases| mean(every(cases).into_iter().map(|made| made.score.f1_mean)));
+        let f1 =
+            bootstrap(&cases, |cases| mean(every(cases).into_iter().filter(scored).map(|made| made.score.f1_mean)));
         let exact = bootstrap(&cases, |cases| mean(carts(every(cases)).map(|visit| f64::from(visit.exact))));
         let mut events = EventScore::default();
         tried.iter().for_each(|tried| events.add(made(tried).events));

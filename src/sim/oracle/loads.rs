@@ -17,10 +17,15 @@ const PLACED: (f64, f64) = (0.2, 0.07);
 const WIDE: f64 = 0.85;
 /// What a reach that nobody knows the weight of may have moved, grams.
 const UNKNOWN_G: f64 = 1_000.0;
-/// One change in a thousand is something else altogether (an elbow all through): any up to this is as likely then, grams a
+/// One change in a thousand is something else altogether (two elbows): any up to this is as likely then, grams a
 /// plate.
 const ELSE: f64 = 1e-3;
 const ELSE_G: f64 = 500.0;
+/// An elbow may lie on a shelf while it is weighed, before or after: one change in fifty; grams and their sigma, and how
+/// many plates wide (`lean_g`, `lean_width_m` of the parameters).
+const ELBOW: f64 = 0.02;
+const ELBOW_G: (f64, f64) = (1_800.0, 1_200.0);
+const ELBOW_PLATES: [f64; 3] = [2.0, 3.2, 4.4];
 /// Squared sigmas at which something else altogether is far likelier, and nothing more need be worked out.
 const NEVER: f64 = 250.0;
 
@@ -104,26 +109,73 @@ fn span(plates: &[PlateNo]) -> (f64, f64) {
     (f64::from(first + last) / 2.0, f64::from(last - first) + 1.0)
 }
 
+/// What is known beside the load in question.
+pub struct Beside<'a> {
+    pub others: &'a [Known],
+    pub parameters: &'a Parameters,
+    /// Elbows that may lie there; none where everything is explained without.
+    pub elbows: Vec<Load>,
+}
+
 impl Change {
+    /// Every elbow that may have lain on the shelf in one of the two stretches.
+    pub fn elbows(&self, parameters: &Parameters) -> Vec<Load> {
+        let on = self.plates.len();
+        let mut elbows = Vec::new();
+        for half_plates in 2..=2 * on {
+            for width in ELBOW_PLATES {
+                let stand = Stand::new((half_plates as f64 / 2.0, width), 0.2, on, parameters);
+                // There before and gone after is lighter.
+                elbows.extend([-1.0, 1.0].map(|sign| {
+                    let stand = stand.clone();
+                    Load { grams: sign * ELBOW_G.0, sigma_g: ELBOW_G.1, stand }
+                }));
+            }
+        }
+        elbows
+    }
+
+    /// Nothing explains it that likely.
+    pub fn is_odd(&self, likely: f64) -> bool {
+        likely < self.something_else() + 1.0
+    }
+
     /// Log likelihood of what was sensed if, beside the others, nothing was moved.
-    pub fn of_nothing(&self, others: &[Known], parameters: &Parameters) -> f64 {
-        self.or_else(self.fits(others, None, parameters))
+    pub fn of_nothing(&self, beside: &Beside<'_>) -> f64 {
+        self.or_else(self.with_elbows(None, beside))
     }
 
     /// The same if `units` of `unit_g` grams were moved there (taken: negative): however they stood.
-    pub fn of(&self, unit_g: f64, units: i64, stands: &Stands, others: &[Known], parameters: &Parameters) -> f64 {
+    pub fn of(&self, unit_g: f64, units: i64, stands: &Stands, beside: &Beside<'_>) -> f64 {
         let grams = unit_g * units as f64;
-        let sigma_g = libm::sqrt(packages_g(unit_g, units, parameters).powi(2) + (self.rings * grams).powi(2));
-        let fits = |(share, stand): &(f64, Stand)| share + self.fits(others, Some((grams, sigma_g, stand)), parameters);
+        let packages_g = packages_g(unit_g, units, beside.parameters);
+        let sigma_g = libm::sqrt(packages_g.powi(2) + (self.rings * grams).powi(2));
+        let fits = |(share, stand): &(f64, Stand)| share + self.with_elbows(Some((grams, sigma_g, stand)), beside);
         self.or_else(log_sum(&stands.0.iter().map(fits).collect::<Vec<_>>()))
+    }
+
+    fn with_elbows(&self, load: Option<(f64, f64, &Stand)>, beside: &Beside<'_>) -> f64 {
+        if beside.elbows.is_empty() {
+            return self.fits(load.into_iter(), beside);
+        }
+        let each = libm::log(ELBOW / beside.elbows.len() as f64);
+        let with = |elbow: &Load| {
+            let elbow = (elbow.grams, elbow.sigma_g, &elbow.stand);
+            each + self.fits(load.into_iter().chain([elbow]), beside)
+        };
+        log_sum(&beside.elbows.iter().map(with).collect::<Vec<_>>())
     }
 
     /// Gaussian log likelihood: the mean is what the loads put on every plate; plates have their own noise and gain, packages
     /// vary for the whole load, and where it stands moves weight from plate to plate.
-    fn fits(&self, others: &[Known], load: Option<(f64, f64, &Stand)>, parameters: &Parameters) -> f64 {
+    fn fits<'a>(&'a self, loads: impl Iterator<Item = (f64, f64, &'a Stand)>, beside: &'a Beside<'_>) -> f64 {
+        let parameters = beside.parameters;
         let live: Vec<usize> = (0..self.plates.len()).filter(|i| self.plates[*i].is_some()).collect();
-        let known = self.between.iter().map(|k| &others[*k].load).map(|load| (load.grams, load.sigma_g, &load.stand));
-        let loads: Vec<(f64, f64, &Stand)> = known.chain(load).collect();
+        let known = self.others.iter().map(|(k, moved, rings)| {
+            let Load { grams, sigma_g, stand } = &beside.others[*k].load;
+            (moved * grams, libm::sqrt((moved * sigma_g).powi(2) + (rings * grams).powi(2)), stand)
+        });
+        let loads: Vec<(f64, f64, &Stand)> = known.chain(loads).collect();
         // What two plates have in common because of the loads.
         let common = |i: usize, j: usize| -> f64 {
             let of = |(grams, sigma_g, stand): &(f64, f64, &Stand)| {
@@ -152,10 +204,14 @@ impl Change {
 
     /// With the chance that it was something else altogether.
     fn or_else(&self, likely: f64) -> f64 {
+        log_sum(&[likely, self.something_else()])
+    }
+
+    fn something_else(&self) -> f64 {
         let each = |(change_g, _): &(f64, f64)| {
             -0.5 * (change_g / ELSE_G).powi(2) - libm::log(ELSE_G) - 0.5 * libm::log(std::f64::consts::TAU)
         };
-        log_sum(&[likely, libm::log(ELSE) + self.plates.iter().flatten().map(each).sum::<f64>()])
+        libm::log(ELSE) + self.plates.iter().flatten().map(each).sum::<f64>()
     }
 }
 

@@ -2,8 +2,8 @@
 
 use super::super::person::Handling;
 use super::events::Event;
-use super::loads::{Load, Stands};
-use super::weights::Known;
+use super::loads::{Beside, Load, Stands};
+use super::weights::{Change, Known};
 use super::{Oracle, UNLIKELY};
 use crate::base::{PlateNo, ProductId};
 use crate::shop::Shop;
@@ -36,28 +36,42 @@ impl<'a> Oracle<'a> {
         let change = scale.map(|scale| scale.change(event.truth.t_us, &others)).filter(|change| !change.is_silent());
         let takes = event.handling == Some(Handling::Take);
         let goods = if takes { self.stands(event) } else { self.in_hands(event) };
-        let mut all: Vec<Moved<'a>> = Vec::new();
-        let mut best = f64::NEG_INFINITY;
-        let mut stands: BTreeMap<Vec<PlateNo>, Stands> = BTreeMap::new();
+        let sign = if takes { -1 } else { 1 };
+        let mut beside = Beside { others: &others, parameters: self.parameters, elbows: Vec::new() };
+        let (mut all, mut best) = self.weighed(&goods, sign, change.as_ref(), &beside);
+        if let Some(odd) = change.as_ref().filter(|change| change.is_odd(best)) {
+            beside.elbows = odd.elbows(self.parameters);
+            (all, best) = self.weighed(&goods, sign, change.as_ref(), &beside);
+        }
+        all.retain(|moved| moved.likely > best - UNLIKELY);
+        let noticed = change.is_some_and(|change| best - change.of_nothing(&beside) > NOTICED);
+        (all, noticed)
+    }
+
+    /// These goods in every quantity, with their likelihood, and the greatest there is by the scales alone. `sign`: of
+    /// what is put there.
+    fn weighed(
+        &self,
+        goods: &[(&'a str, Vec<PlateNo>, f64)],
+        sign: i64,
+        change: Option<&Change>,
+        beside: &Beside<'_>,
+    ) -> (Vec<Moved<'a>>, f64) {
+        let (mut all, mut best) = (Vec::new(), f64::NEG_INFINITY);
+        let mut stands: BTreeMap<&[PlateNo], Stands> = BTreeMap::new();
         for (product, plates, share) in goods {
             let Some(known) = self.world.shop.catalogue.get(&ProductId::new(product)) else { continue };
-            let mut weigh = |units: i64| {
-                let (change, scale) = (change.as_ref()?, scale?);
-                let on = || Stands::on(&plates, scale.plates(), self.parameters);
-                let stands = stands.entry(plates.clone()).or_insert_with(on);
-                Some(change.of(known.weight_g, units, stands, &others, self.parameters))
-            };
             for (quantity, chance) in (1..).zip(QUANTITIES) {
-                let units = if takes { -quantity } else { quantity };
-                let weighs = weigh(units).unwrap_or(0.0);
-                let likely = libm::log(share * chance) + weighs;
+                let weighs = change.map_or(0.0, |change| {
+                    let on = || Stands::on(plates, change.plates.len(), self.parameters);
+                    change.of(known.weight_g, sign * quantity, stands.entry(plates).or_insert_with(on), beside)
+                });
                 best = f64::max(best, weighs);
+                let likely = libm::log(share * chance) + weighs;
                 all.push(Moved { product, quantity, plates: plates.clone(), likely });
             }
         }
-        all.retain(|moved| moved.likely > best - UNLIKELY);
-        let noticed = change.is_some_and(|change| best - change.of_nothing(&others, self.parameters) > NOTICED);
-        (all, noticed)
+        (all, best)
     }
 
     /// The other reaches into the same shelf, oldest first.

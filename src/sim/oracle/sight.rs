@@ -40,6 +40,7 @@ const BESIDE: f64 = -1.7;
 const FURTHER_HAND: f64 = -0.5;
 /// Goods in a hand that should be empty, log odds a look and at most.
 const UNEXPLAINED: (f64, f64) = (-3.0, -12.0);
+
 /// Everybody who was in the shop, and what was seen of them.
 pub struct Sights<'a> {
     parameters: &'a Parameters,

@@ -28,6 +28,8 @@ const FURTHER_US: [i64; 3] = [1_300_000, 2_600_000, 3_900_000];
 /// While it rings a load reads 2.5 % too much, give or take, and less by a third every 0.8 s.
 const RINGS: f64 = 0.03;
 const RINGS_S: f64 = 0.8;
+/// What rings less than this share is calm: a tenth of a gram.
+const CALM: f64 = 1e-4;
 /// Drift and rounding between two stretches, grams on a plate.
 const DRIFT_G: f64 = 0.3;
 /// A stretch needs this share of its samples.
@@ -54,8 +56,8 @@ pub struct Known {
 pub struct Change {
     /// Change in grams and its variance; `None`: the plate says nothing.
     pub plates: Vec<Option<(f64, f64)>>,
-    /// Which of the other reaches lie in between.
-    pub between: Vec<usize>,
+    /// What of the others it holds: which, how much of its load (1: it lies in between), and how much it still rings.
+    pub others: Vec<(usize, f64, f64)>,
     /// How much this reach still rings, as a share of its load.
     pub rings: f64,
 }
@@ -112,8 +114,7 @@ impl Scale {
     /// reaches to this shelf, oldest first.
     pub fn change(&self, t_us: i64, others: &[Known]) -> Change {
         let doubt = |before: Stretch, after: Stretch| {
-            let rung: f64 =
-                others.iter().map(|o| (o.load.grams * (rings(o.t_us, after) - rings(o.t_us, before))).powi(2)).sum();
+            let rung: f64 = others.iter().map(|o| (o.load.grams * rung(o.t_us, before, after)).powi(2)).sum();
             // 300 g: half of all goods weigh less.
             let own = (300.0 * rings(t_us, after)).powi(2);
             let moved: f64 = between(others, before, after).map(|k| others[k].load.doubt()).sum();
@@ -122,7 +123,7 @@ impl Scale {
         let (befores, afters) = (befores(t_us, others), afters(t_us, others));
         let pairs = befores.iter().flat_map(|before| afters.iter().map(move |after| (*before, *after)));
         let best = pairs.min_by(|a, b| doubt(a.0, a.1).total_cmp(&doubt(b.0, b.1)));
-        let nothing = Change { plates: vec![None; self.plates()], between: Vec::new(), rings: 0.0 };
+        let nothing = Change { plates: vec![None; self.plates()], others: Vec::new(), rings: 0.0 };
         let Some((before, after)) = best else { return nothing };
         let (before, after) = (self.calm(before, -1, others), self.calm(after, 1, others));
         let plates = (0..self.plates())
@@ -131,7 +132,13 @@ impl Scale {
                 Some((is.mean_g - was.mean_g, was.variance + is.variance + DRIFT_G * DRIFT_G))
             })
             .collect();
-        Change { plates, between: between(others, before, after).collect(), rings: rings(t_us, after) }
+        let within: Vec<usize> = between(others, before, after).collect();
+        let held = others.iter().enumerate().map(|(k, other)| {
+            let moved = if within.contains(&k) { 1.0 } else { 0.0 };
+            (k, moved, rung(other.t_us, before, after))
+        });
+        let others = held.filter(|(_, moved, rung)| *moved > 0.0 || *rung > CALM).collect();
+        Change { plates, others, rings: rings(t_us, after) }
     }
 
     /// The same stretch or one further from the reach, whichever weighs least by more than noise: elbows only add, and who
@@ -184,6 +191,11 @@ fn is_quiet((from_us, to_us): Stretch, others: &[Known]) -> bool {
 fn between(others: &[Known], before: Stretch, after: Stretch) -> impl Iterator<Item = usize> {
     let within = move |(_, o): &(usize, &Known)| (before.1..after.0).contains(&o.t_us);
     others.iter().enumerate().filter(within).map(|(k, _)| k)
+}
+
+/// How much more or less wrong a load of `t_us` reads in one stretch than in the other, as a share of it.
+fn rung(t_us: i64, before: Stretch, after: Stretch) -> f64 {
+    (rings(t_us, after) - rings(t_us, before)).abs()
 }
 
 /// How much a load of `t_us` still reads wrong in a stretch, as a share of it.
