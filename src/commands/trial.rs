@@ -17,6 +17,7 @@ use std::collections::BTreeMap;
 pub struct Recorded {
     /// Its own seed, which the case's name and the seed asked for make.
     pub seed: u64,
+    pub until_us: i64,
     pub arrivals: Vec<Stamped>,
     pub truth: Vec<TruthLine>,
 }
@@ -28,7 +29,7 @@ impl Recorded {
         let mut playback = play.playback(RECORDED_START_US, Gates::Assumed, planned);
         let arrivals = Arrivals::new(&mut playback, seed, until_us).collect();
         playback.finish();
-        Ok(Recorded { seed, arrivals, truth: playback.truth() })
+        Ok(Recorded { seed, until_us, arrivals, truth: playback.truth() })
     }
 
     pub fn visits(&self) -> Vec<VisitTruth> {
@@ -57,8 +58,6 @@ impl Recorded {
 /// One play with one seed, and what each method made of it, in the methods' order.
 pub struct Tried {
     pub case: String,
-    pub seed: u64,
-    pub truth: Vec<VisitTruth>,
     pub by_method: Vec<Made>,
     /// What anybody could have made of it at best, where that was asked for.
     pub ceiling: Option<Made>,
@@ -113,7 +112,7 @@ fn one(play: &Play, seed: u64, methods: &[Method], ceiling: bool) -> Result<Trie
             events: score::score_events(&events, &claims, &tokens),
         }
     });
-    Ok(Tried { case: play.name.clone(), seed, by_method, ceiling, truth: visits })
+    Ok(Tried { case: play.name.clone(), by_method, ceiling })
 }
 
 /// A decision as a claim of the moment it is of; `None`: nothing noticed.

@@ -6,7 +6,7 @@
 use super::chance::Chance;
 use super::faults::Fault;
 use super::parameters::Parameters;
-use super::person::CHILD_REACHES_M;
+use super::person::Stature;
 use super::play::Conditions;
 use super::shops::looks_of;
 use crate::base::{PlateNo, ProductId, ShelfId};
@@ -142,8 +142,9 @@ struct Facing {
 }
 
 impl Facing {
+    /// Within a child's reach.
     fn is_low(&self) -> bool {
-        self.z_m < LOW_M
+        Stature::Child.reaches(self.z_m)
     }
 
     /// Another thing of the same shelf that weighs the same.
@@ -159,11 +160,9 @@ impl Facing {
     }
 }
 
-/// Shelves below this are within a child's reach, with room for the hand, metres.
-const LOW_M: f64 = CHILD_REACHES_M - 0.1;
-
-/// The name of staff in a script: nobody else is ninth.
+/// The name of staff in a script: nobody else is ninth. Where they are, so many movements are theirs.
 const STAFF: usize = 9;
+const STAFF_MOVES: f64 = 0.4;
 
 struct Shopper {
     name: usize,
@@ -259,8 +258,8 @@ impl Writer<'_> {
         for shopper in &mut shoppers {
             self.role(shopper);
         }
-        let staff = self.chance.yes(self.family.staff).then(|| Shopper { is_child: false, ..Shopper::new(STAFF) });
-        if staff.is_some() {
+        let staff = self.chance.yes(self.family.staff);
+        if staff {
             self.say("staff", STAFF);
         }
         // Everybody else may come in the wake of the first.
@@ -268,7 +267,7 @@ impl Writer<'_> {
         while self.events < events {
             let [least, most] = self.family.pause_s;
             self.t_s += self.chance.between(least, most).round();
-            if staff.is_some() && self.chance.yes(0.4) {
+            if staff && self.chance.yes(STAFF_MOVES) {
                 self.errand();
             } else {
                 let who = self.chance.below(shoppers.len());

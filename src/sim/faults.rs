@@ -12,9 +12,9 @@ use crate::events::Observation;
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::f64::consts::TAU;
-use std::str::FromStr;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+/// Named alike on the command line and in `families.toml`: `plate-dead`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Fault {
     PlateDead,
@@ -29,33 +29,6 @@ pub enum Fault {
     Reordered,
     ClockDrift,
     ClockJump,
-}
-
-/// Every fault by its name.
-pub const FAULTS: [(&str, Fault); 12] = [
-    ("plate-dead", Fault::PlateDead),
-    ("plate-stuck", Fault::PlateStuck),
-    ("plate-noisy", Fault::PlateNoisy),
-    ("plate-drifting", Fault::PlateDrifting),
-    ("camera-dead", Fault::CameraDead),
-    ("light", Fault::Light),
-    ("lost", Fault::Lost),
-    ("late", Fault::Late),
-    ("doubled", Fault::Doubled),
-    ("reordered", Fault::Reordered),
-    ("clock-drift", Fault::ClockDrift),
-    ("clock-jump", Fault::ClockJump),
-];
-
-impl FromStr for Fault {
-    type Err = String;
-
-    fn from_str(name: &str) -> Result<Fault, String> {
-        FAULTS.iter().find(|(known, _)| *known == name).map(|(_, fault)| *fault).ok_or_else(|| {
-            let known: Vec<&str> = FAULTS.iter().map(|(name, _)| *name).collect();
-            format!("there is no fault \"{name}\"; there are {}", known.join(", "))
-        })
-    }
 }
 
 /// How bad faults are; `parameters.toml` has the figures.
@@ -315,10 +288,12 @@ mod tests {
     }
 
     #[test]
-    fn every_fault_has_its_name() {
-        for (name, fault) in FAULTS {
-            assert_eq!(name.parse::<Fault>().unwrap(), fault);
+    fn faults_are_named_alike_on_the_command_line_and_in_files() {
+        use clap::ValueEnum;
+        for fault in Fault::value_variants() {
+            let typed = fault.to_possible_value().expect("none is hidden");
+            let written: Fault = toml::Value::from(typed.get_name()).try_into().expect("its name in a file");
+            assert_eq!(written, *fault);
         }
-        assert!("fire".parse::<Fault>().unwrap_err().starts_with("there is no fault \"fire\"; there are plate-dead"));
     }
 }

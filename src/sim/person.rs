@@ -15,7 +15,9 @@ const REST_M: f64 = 1.0;
 const ARM_OUT_M: f64 = 0.24;
 /// A child of seven is so much smaller, and takes what stands lower than this, metres.
 const CHILD: f64 = 0.72;
-pub const CHILD_REACHES_M: f64 = 1.25;
+const CHILD_REACHES_M: f64 = 1.25;
+/// A hand goes this far above a plate, metres.
+pub const HAND_M: f64 = 0.08;
 /// A hand needs this long to the plate and as long back, us.
 pub const REACH_US: i64 = 500_000;
 /// It stays there from this long before the step to as long after it, us.
@@ -121,6 +123,11 @@ pub enum Stature {
 impl Stature {
     fn scale(self) -> f64 {
         if self == Stature::Child { CHILD } else { 1.0 }
+    }
+
+    /// Whether a hand gets to what stands on a plate at this height, metres.
+    pub fn reaches(self, plate_m: f64) -> bool {
+        self == Stature::Grown || plate_m + HAND_M <= CHILD_REACHES_M
     }
 }
 

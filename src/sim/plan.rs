@@ -5,7 +5,8 @@
 //! over what they do not hold. `person` is what comes out; `playback` plays it.
 
 use super::chance::Chance;
-use super::person::{Act, CHILD_REACHES_M, Deed, Handling, Party, Person, REACH_US, Reach, Stature, Unit, beside};
+use super::person::{Act, Deed, HAND_M, Handling, Party, Person, REACH_US, Reach, Stature, Unit, beside};
+use super::shelves::SLOWEST_US;
 use super::world::{Front, WALK_M_S, Way, World, moved};
 use crate::base::{PlateNo, Point2, ShelfId};
 use crate::events::Direction;
@@ -21,8 +22,6 @@ pub const AT_READER_US: i64 = 700_000;
 const OPENING_US: i64 = 2_600_000;
 /// Nobody else crosses the same line this close, us.
 const CROSSING_US: i64 = 700_000;
-/// Room for the slowest take, us: `shelves.slow_s` of the parameters.
-const SLOW_US: i64 = 4_000_000;
 /// Two people at a shelf stand at least this far apart, metres.
 const APART_M: f64 = 0.5;
 
@@ -227,8 +226,8 @@ impl Planner {
             reach.slow = true;
         }
         // The hand stays until it is done.
-        walker.free_us += SLOW_US;
-        walker.last_event_us += SLOW_US;
+        walker.free_us += SLOWEST_US;
+        walker.last_event_us += SLOWEST_US;
         Ok(t_us)
     }
 
@@ -437,9 +436,9 @@ impl Planner {
         units: Vec<Unit>,
     ) -> Result<i64, String> {
         let front = self.front(shelf, plates)?;
-        if self.walker(body)?.person.stature == Stature::Child && front.target.z > CHILD_REACHES_M {
-            let (shopper, z) = (shopper(body), front.target.z);
-            return Err(format!("shopper {shopper} is a child and reaches {CHILD_REACHES_M} m, not {z:.2} m"));
+        let plate_m = front.target.z - HAND_M;
+        if !self.walker(body)?.person.stature.reaches(plate_m) {
+            return Err(format!("shopper {} is a child and does not reach up to {plate_m:.2} m", shopper(body)));
         }
         let spot = self.choose_spot(body, &front, not_before_us)?;
         let t_us = self.go(body, not_before_us, spot, REACH_US)?;

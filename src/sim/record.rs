@@ -5,8 +5,10 @@
 
 use super::chance::Chance;
 use super::playback::Playback;
+use super::truth::TruthLine;
 use crate::base::{ShopTime, limits};
 use crate::events::{Observation, Stamped};
+use std::borrow::Borrow;
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::path::Path;
@@ -74,16 +76,31 @@ impl Iterator for Arrivals<'_> {
 
 /// Plays to `until_us` and writes both files into `dir`, which is made if need be.
 pub fn record(playback: &mut Playback, seed: u64, until_us: i64, dir: &Path) -> io::Result<()> {
-    std::fs::create_dir_all(dir)?;
-    let mut observations = io::BufWriter::new(std::fs::File::create(dir.join(OBSERVATIONS))?);
-    for stamped in Arrivals::new(playback, seed, until_us) {
-        ciborium::into_writer(&stamped, &mut observations).map_err(io::Error::other)?;
-    }
-    observations.flush()?;
+    observations(Arrivals::new(playback, seed, until_us), dir)?;
     playback.finish();
-    let mut truth = io::BufWriter::new(std::fs::File::create(dir.join(TRUTH))?);
-    for line in playback.truth() {
-        writeln!(truth, "{}", serde_json::to_string(&line)?)?;
+    truth(&playback.truth(), dir)
+}
+
+/// What devices said, into `dir`, which is made if need be.
+pub fn observations(arrivals: impl Iterator<Item = impl Borrow<Stamped>>, dir: &Path) -> io::Result<()> {
+    std::fs::create_dir_all(dir)?;
+    let mut file = io::BufWriter::new(std::fs::File::create(dir.join(OBSERVATIONS))?);
+    for stamped in arrivals {
+        ciborium::into_writer(stamped.borrow(), &mut file).map_err(io::Error::other)?;
     }
-    truth.flush()
+    file.flush()
+}
+
+/// What happened, into `dir`.
+pub fn truth(lines: &[TruthLine], dir: &Path) -> io::Result<()> {
+    write_lines(&dir.join(TRUTH), lines)
+}
+
+/// One JSON object a line.
+pub fn write_lines<T: serde::Serialize>(path: &Path, items: &[T]) -> io::Result<()> {
+    let mut file = io::BufWriter::new(std::fs::File::create(path)?);
+    for item in items {
+        writeln!(file, "{}", serde_json::to_string(item)?)?;
+    }
+    file.flush()
 }

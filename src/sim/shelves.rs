@@ -26,6 +26,8 @@ const PRESS_US: f64 = 200_000.0;
 /// What a plate with a broken wire adds to its noise, and how fast a drowned one drifts.
 const BROKEN_NOISE_G: f64 = 60.0;
 const DROWNED_G_PER_S: f64 = 0.6;
+/// No take takes longer, us.
+pub const SLOWEST_US: i64 = 4_000_000;
 /// A step is this wide.
 const STEP_S: f64 = 0.1;
 /// A touch may push this long before the step, us. Touches are told to the shelf at least this much ahead.
@@ -115,7 +117,7 @@ impl Physics {
             ("shelves.push_chance", self.push_chance, 0.0, 1.0),
             ("shelves.push_s, at most", self.push_s.1, 0.0, PUSH_US as f64 * 1e-6),
             ("shelves.ring_s", self.ring_s, 0.05, 1.0),
-            ("shelves.slow_s, at most", self.slow_s.1, 0.0, 4.0),
+            ("shelves.slow_s, at most", self.slow_s.1, 0.0, SLOWEST_US as f64 * 1e-6),
             ("shelves.bursts_per_s", self.bursts_per_s, 1e-9, 10.0),
             ("shelves.slams_per_s", self.slams_per_s, 1e-9, 10.0),
             ("shelves.slam", self.slam, 0.0, 100.0),

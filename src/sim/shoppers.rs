@@ -5,7 +5,7 @@
 
 use super::chance::Chance;
 use super::parameters::{Parameters, first_outside};
-use super::person::{CHILD_REACHES_M, Party, Person, Stature};
+use super::person::{Party, Person, Stature};
 use super::plan::{Body, Goods, Planner};
 use super::world::World;
 use crate::base::{PlateNo, ShelfId};
@@ -122,9 +122,6 @@ impl Mix {
     }
 }
 
-/// A hand goes this far above a plate, metres.
-const HAND_M: f64 = 0.08;
-
 /// A planned party.
 #[derive(Debug)]
 pub struct Visit {
@@ -164,7 +161,7 @@ struct Facing {
 impl Facing {
     /// Within a child's reach.
     fn is_low(&self) -> bool {
-        self.z_m < CHILD_REACHES_M - HAND_M
+        Stature::Child.reaches(self.z_m)
     }
 }
 

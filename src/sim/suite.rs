@@ -63,8 +63,9 @@ pub fn family(
 pub fn drawn(name: &str, seed: u64, cases: usize) -> Result<Vec<Play>, String> {
     let mut plays = Vec::new();
     for k in 0..SHOPS {
-        let shop = shops::shop(part_of(k), seed * SHOPS as u64 + k as u64);
-        // Cases k, k + 8, ... are this shop's, so that few cases meet many shops.
+        let (part, no) = part_of(k);
+        let shop = shops::shop(part, seed * SHOPS as u64 + no);
+        // The kth eighth of the cases is this shop's.
         let (first, n) = (k * cases / SHOPS + 1, (k + 1) * cases / SHOPS);
         plays.extend(family(name, &shop, seed, first..=n, &toml::Table::new())?);
     }
@@ -77,7 +78,8 @@ pub fn day(seed: u64, carts: u32) -> Result<Vec<Play>, String> {
     let mut plays = Vec::new();
     let (mut come, mut k) = (0, 0);
     while come < carts {
-        let shop = Arc::new(shops::sized(part_of(k), seed * 10_000 + k as u64, DAY_M2));
+        let (part, no) = part_of(k);
+        let shop = Arc::new(shops::sized(part, seed * 10_000 + no, DAY_M2));
         let parties = PARTIES[k % PARTIES.len()];
         plays.push(crowd(format!("day-{}", k + 1), shop, parties, SESSION_MIN)?);
         come += parties;
@@ -89,7 +91,8 @@ pub fn day(seed: u64, carts: u32) -> Result<Vec<Play>, String> {
 /// `people` parties come as fast as the gates let them into shops of 100 square metres.
 pub fn rush(seed: u64, people: u32, cases: usize) -> Result<Vec<Play>, String> {
     let play = |k: usize| {
-        let shop = Arc::new(shops::sized(part_of(k), seed * 1_000 + k as u64, RUSH_M2));
+        let (part, no) = part_of(k);
+        let shop = Arc::new(shops::sized(part, seed * 1_000 + no, RUSH_M2));
         crowd(format!("rush{people}-{}", k + 1), shop, people, 0.0)
     };
     (0..cases).map(play).collect()
@@ -102,9 +105,10 @@ pub fn crowd(name: String, shop: Arc<Shop>, shoppers: u32, minutes: f64) -> Resu
     Ok(Play { name, told: shop, world, plan, conditions: Conditions::default() })
 }
 
-/// Of one that may be trained on and one that is held back, in turn.
-fn part_of(k: usize) -> Part {
-    if k.is_multiple_of(2) { Part::Training } else { Part::HeldBack }
+/// Of one that may be trained on and one that is held back, in turn; and how many of its part came before, so that each part
+/// goes through all of its kinds.
+fn part_of(k: usize) -> (Part, u64) {
+    (if k.is_multiple_of(2) { Part::Training } else { Part::HeldBack }, k as u64 / 2)
 }
 
 fn told(problems: Vec<Problem>) -> String {

@@ -4,6 +4,7 @@
 //! Computed once from the shop files. It knows no time and nobody in particular: `plan` decides who walks when.
 
 use super::parameters::Parameters;
+use super::person::HAND_M;
 use crate::base::{GateId, PlateNo, Point2, Point3, ShelfId};
 use crate::shop::{GateDirection, Layout, Shop};
 use std::sync::Arc;
@@ -154,7 +155,7 @@ impl World {
             middle = Point3::new(middle.x + centre.x, middle.y + centre.y, middle.z + centre.z);
         }
         let n = plates.len() as f64;
-        let target = Point3::new(middle.x / n, middle.y / n, middle.z / n + 0.08);
+        let target = Point3::new(middle.x / n, middle.y / n, middle.z / n + HAND_M);
         let [origin, right, _, back] = shelf.corners.map(Point3::floor);
         let (along, outward) = (unit(origin, right), unit(back, origin));
         // The point of the front edge before the plates, then a step back.

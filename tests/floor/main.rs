@@ -32,3 +32,21 @@ fn staff_are_told_what_to_do_about_a_broker_that_is_away() {
         assert_eq!(reasons, wanted);
     }
 }
+
+/// A shelf without plates is there to stand goods on: the shop is well although it weighs nothing.
+#[test]
+fn a_shelf_without_plates_is_not_waited_for() {
+    let mut shop = common::world::shop();
+    let mut shelves = shop.layout.shelves.values_mut();
+    let [weighed, bare] = [shelves.next(), shelves.next()].map(|shelf| shelf.expect("this shop has several"));
+    bare.plates.clear();
+    let (weighed, bare) = (weighed.id.clone(), bare.id.clone());
+    let shop = Arc::new(shop);
+    let mut floor = Floor::new(shop.clone(), FloorOptions::default(), Books::new(shop), Counters::default());
+    floor.apply(Stamped { arrival: ShopTime(0), observation: Observation::Started { anchor_us: 0 } });
+    floor.apply(Stamped { arrival: ShopTime(60_000_000), observation: Observation::Tick });
+    let views = floor.snapshot().shelves;
+    let view = |id| views.iter().find(|view| view.shelf == id).expect("a view of every shelf");
+    assert_eq!(view(weighed).fault.as_deref(), Some("has not weighed anything yet"));
+    assert_eq!((view(bare.clone()).fault.as_deref(), view(bare).online), (None, true));
+}

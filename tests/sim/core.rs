@@ -395,3 +395,59 @@ fn cameras_see_as_well_as_real_ones_and_no_better() {
     assert!((0.45..=0.68).contains(&carried), "{carried}");
     assert!(ghosts > 0, "nobody is seen who is not there");
 }
+
+#[test]
+fn a_crowd_does_everything_its_mix_says() {
+    let world = demo_shop();
+    let mix = Mix {
+        party: [0.4, 0.2, 0.2, 0.2],
+        child: 1.0,
+        items: (2, 4),
+        put_back: 0.4,
+        elsewhere: 0.8,
+        misplaced: 0.1,
+        dropped: 0.3,
+        hand_off: 0.5,
+        browse: 0.5,
+        lean: 0.4,
+        no_tap: 0.2,
+        pay_at_exit: 0.2,
+        staff: 0.2,
+        tidy: 0.8,
+        linger_s: (0.0, 0.5),
+        ..Mix::default()
+    };
+    let mut crowd = Crowd::new(world.clone(), 4, "mix", mix);
+    let told = Some(Arc::new(carryout::sim::strip::strip(0)));
+    let mut playback = Playback::new(world, Setting { told, ..Setting::new(4, START_US, Gates::Assumed) });
+    let mut parties: BTreeMap<String, Vec<Style>> = BTreeMap::new();
+    let mut until_us = START_US;
+    for k in 0..30 {
+        let style = crowd.anybody();
+        let visit = crowd.come(style, START_US + k * 15_000_000);
+        until_us = until_us.max(visit.left_us + 5_000_000);
+        parties.entry(visit.party.visit.clone()).or_default().push(style);
+        assert!(visit.people.len() == 1 || style == Style::Group, "{style:?}");
+        visit.people.into_iter().for_each(|person| playback.add(person));
+    }
+    let mut taps = BTreeMap::new();
+    while let Some(message) = playback.next(until_us) {
+        if let Observation::Tap(tap) = message.what {
+            *taps.entry(tap.direction == carryout::events::Direction::Out).or_insert(0) += 1;
+        }
+    }
+    playback.finish();
+    let (visits, events, _) = split(playback.truth());
+    let actions: std::collections::BTreeSet<&str> = events.iter().map(|event| event.action.as_str()).collect();
+    assert_eq!(actions.into_iter().collect::<Vec<_>>(), ["drop", "handoff", "put", "restock", "take"]);
+    let tidied = events.iter().filter(|event| !event.scored && event.action == "take").count();
+    assert!(tidied > 0, "staff carry nothing back");
+    let mut paid_outside = 0;
+    for visit in &visits {
+        let style = parties[&visit.visit][0];
+        assert_eq!(visit.has_nobody_to_pay(), style == Style::NoTap, "{visit:?}");
+        paid_outside += usize::from(style == Style::PaysAtExit);
+    }
+    assert!(paid_outside > 0 && taps[&true] == paid_outside, "{taps:?}");
+    assert!(visits.iter().any(|visit| visit.has_nobody_to_pay()), "everybody tapped");
+}

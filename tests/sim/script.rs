@@ -170,7 +170,7 @@ fn what_cannot_happen_is_refused_with_case_line_and_reason() {
         (
             "a child at the highest shelf",
             "c1,0,enter,,,,,,,1\nc1,0,child:1,,,,,,,2\nc1,5,take,1,3,1,2000000001487,1,348,2",
-            "script line 4, case c1: shopper 2 is a child and reaches 1.25 m, not 1.38 m",
+            "script line 4, case c1: shopper 2 is a child and does not reach up to 1.30 m",
         ),
         ("nobody", "c1,0,take,1,2,1,2000000001487,1,348,", "script line 2, case c1: shopper is empty"),
     ] {

@@ -2,8 +2,8 @@
 //! what really happened.
 //!
 //! `lessons.cbor` is one [`Lesson`] after the other, `galleries.cbor` one [`Known`] a shop. Lessons are of every family and
-//! of ordinary crowds in turn, in shops drawn for training. Suites cannot be among them: their layouts and products are of
-//! the other part, and the seeds of lessons are another stream than those of suites.
+//! of ordinary crowds in turn, in shops drawn for training. Half of what suites play is of layouts and products of the other
+//! part, which no lesson has; the other half is of other seeds, whose stream lessons do not draw from.
 
 use crate::base::ShopId;
 use crate::commands::cores;
@@ -13,12 +13,12 @@ use crate::events::{Interaction, Observation, People};
 use crate::sim::chance::Chance;
 use crate::sim::family::Family;
 use crate::sim::looks::Gallery;
+use crate::sim::parameters::Parameters;
 use crate::sim::play::Play;
 use crate::sim::shops::{self, Part};
 use crate::sim::suite;
 use crate::sim::truth::EventTruth;
 use serde::Serialize;
-use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::Path;
@@ -29,6 +29,8 @@ const BEFORE_US: i64 = 2_000_000;
 const AFTER_US: i64 = 1_500_000;
 /// An event is of the interaction during which it happened, or this near to it, us: detectors are late.
 const NEAR_US: i64 = 1_000_000;
+/// One of each of 27 families, and a crowd.
+const CASES_A_SHOP: usize = 28;
 /// Parties of an ordinary crowd, and minutes.
 const CROWD: (u32, f64) = (12, 5.0);
 
@@ -54,62 +56,49 @@ struct Lesson {
     happened: Vec<EventTruth>,
 }
 
-/// `cases` cases into `dir`, of one family or of all and crowds in turn.
+/// `cases` cases into `dir`, of one family or of all and crowds in turn; every [`CASES_A_SHOP`] in a new shop.
 pub fn write(dir: &Path, family: Option<&str>, cases: usize, seed: u64) -> Result<String, String> {
-    let plays = plays(family, cases, Chance::seed_of(seed, "lessons"))?;
-    let failed = |err: io::Error| format!("writing a training set into {}: {err}", dir.display());
-    std::fs::create_dir_all(dir).map_err(failed)?;
-    let mut galleries: BTreeMap<&ShopId, Known> = BTreeMap::new();
-    for play in &plays {
-        let gallery = || Gallery::of(&play.told.catalogue, &play.world.parameters.looks);
-        galleries.entry(&play.told.id).or_insert_with(|| Known { shop: play.told.id.clone(), gallery: gallery() });
-    }
-    append(&dir.join("galleries.cbor"), galleries.values()).map_err(failed)?;
-    let mut file = io::BufWriter::new(File::create(dir.join("lessons.cbor")).map_err(failed)?);
-    let (mut lessons, mut shakes) = (0, 0);
-    // In rounds, so that memory holds a few dozen cases and not all.
-    for round in plays.chunks(64) {
-        for learned in cores::each(round, |play| learn(play, seed)) {
-            for lesson in learned? {
-                lessons += 1;
-                shakes += usize::from(lesson.happened.is_empty());
-                ciborium::into_writer(&lesson, &mut file).map_err(|err| failed(io::Error::other(err)))?;
-            }
-        }
-    }
-    file.flush().map_err(failed)?;
-    let (n, shops) = (plays.len(), galleries.len());
-    Ok(format!("{lessons} interactions ({shakes} of nothing) of {n} cases in {shops} shops in {}\n", dir.display()))
-}
-
-fn append<'a>(path: &Path, items: impl Iterator<Item = &'a Known>) -> io::Result<()> {
-    let mut file = io::BufWriter::new(File::create(path)?);
-    for item in items {
-        ciborium::into_writer(item, &mut file).map_err(io::Error::other)?;
-    }
-    file.flush()
-}
-
-fn plays(family: Option<&str>, cases: usize, seed: u64) -> Result<Vec<Play>, String> {
     let families: Vec<String> = match family {
         Some(name) => vec![name.to_owned()],
         None => Family::all().into_keys().collect(),
     };
-    let kinds = families.len() + usize::from(family.is_none());
-    let mut plays = Vec::new();
-    for n in 1..=cases {
-        // A shop serves a round of every kind, then comes the next.
-        let shop = shops::shop(Part::Training, seed.wrapping_add((n / kinds) as u64) >> 1);
-        match families.get(n % kinds) {
-            Some(name) => plays.extend(suite::family(name, &shop, seed, n..=n, &toml::Table::new())?),
-            None => plays.push(suite::crowd(format!("crowd-{n}"), Arc::new(shop), CROWD.0, CROWD.1)?),
+    let seed = Chance::seed_of(seed, "lessons");
+    let failed = |err: io::Error| format!("writing a training set into {}: {err}", dir.display());
+    std::fs::create_dir_all(dir).map_err(failed)?;
+    let create = |name: &str| File::create(dir.join(name)).map(io::BufWriter::new).map_err(failed);
+    let (mut file, mut galleries) = (create("lessons.cbor")?, create("galleries.cbor")?);
+    let (mut lessons, mut shakes, mut shops) = (0, 0, 0);
+    for first in (1..=cases).step_by(CASES_A_SHOP) {
+        let shop = Arc::new(shops::shop(Part::Training, seed.wrapping_add(shops)));
+        shops += 1;
+        let play = |n: usize| match families.get((n - 1) % (families.len() + usize::from(family.is_none()))) {
+            Some(name) => suite::family(name, &shop, seed, n..=n, &toml::Table::new()),
+            None => Ok(vec![suite::crowd(format!("crowd-{n}"), shop.clone(), CROWD.0, CROWD.1)?]),
+        };
+        let mut plays: Vec<Play> = Vec::new();
+        for n in (first..=cases).take(CASES_A_SHOP) {
+            plays.extend(play(n)?);
+        }
+        let gallery = Gallery::of(&shop.catalogue, &Parameters::shipped().looks);
+        append(&Known { shop: shop.id.clone(), gallery }, &mut galleries).map_err(failed)?;
+        for learned in cores::each(&plays, |play| learn(play, seed)) {
+            for lesson in learned? {
+                lessons += 1;
+                shakes += usize::from(lesson.happened.is_empty());
+                append(&lesson, &mut file).map_err(failed)?;
+            }
         }
     }
-    Ok(plays)
+    file.flush().and_then(|()| galleries.flush()).map_err(failed)?;
+    Ok(format!("{lessons} interactions ({shakes} of nothing) of {cases} cases in {shops} shops in {}\n", dir.display()))
+}
+
+fn append(item: &impl Serialize, file: &mut impl Write) -> io::Result<()> {
+    ciborium::into_writer(item, file).map_err(io::Error::other)
 }
 
 fn learn(play: &Play, seed: u64) -> Result<Vec<Lesson>, String> {
-    let recorded = Recorded::of(play, Chance::seed_of(seed, "lessons"))?;
+    let recorded = Recorded::of(play, seed)?;
     let visits = recorded.visits();
     let name_of =
         |token: &str| visits.iter().find(|visit| visit.token.as_deref() == Some(token)).map(|v| v.visit.clone());

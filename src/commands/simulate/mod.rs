@@ -28,7 +28,7 @@ use crate::sim::looks::Gallery;
 use crate::sim::oracle;
 use crate::sim::parameters::Parameters;
 use crate::sim::play::{self, Conditions, Plan, Play};
-use crate::sim::record::{CEILING, GALLERY, RECEIPTS, TRUTH, record};
+use crate::sim::record::{self, CEILING, GALLERY, RECEIPTS, TRUTH, write_lines};
 use crate::sim::shops::{self, Part};
 use crate::sim::{Gates, Script, TruthLine, World, suite};
 use std::fs::File;
@@ -41,6 +41,7 @@ pub const RECORDED_START_US: i64 = 1_760_000_000_000_000;
 
 #[derive(Clone, Debug, clap::Args)]
 #[command(group = clap::ArgGroup::new("where").required(true).args(["script", "shop", "drawn"]))]
+#[command(group = clap::ArgGroup::new("cases of").multiple(true).args(["family", "export"]))]
 #[command(group = clap::ArgGroup::new("to").required(true).multiple(true).args(["record", "publish", "export"]))]
 pub struct SimulateArgs {
     /// Script to play (case,t_s,action,gondola,shelf,plates,product,quantity,weight_g,shopper)
@@ -74,7 +75,7 @@ pub struct SimulateArgs {
     #[arg(long, value_name = "NAME", conflicts_with_all = ["script", "shoppers", "minutes", "mix"])]
     pub family: Option<String>,
     /// How many of them
-    #[arg(long, default_value_t = 10)]
+    #[arg(long, default_value_t = 10, requires = "cases of")]
     pub cases: usize,
     /// How many parties come
     #[arg(long, default_value_t = 20, conflicts_with = "script")]
@@ -104,7 +105,7 @@ pub struct SimulateArgs {
     #[arg(long)]
     pub publish: Option<String>,
     /// Write a training set into this directory: interactions with what really happened. Of shops drawn for training only
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["record", "publish"])]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["record", "publish", "shoppers", "minutes", "mix", "faults", "parameters"])]
     pub export: Option<PathBuf>,
 }
 
@@ -163,24 +164,30 @@ pub async fn simulate(args: &SimulateArgs) -> Result<String, String> {
     Ok(report)
 }
 
-/// Plays one case into `dir`, and with `receipts` a second time into the core. Answers with a line for the report.
-fn write(play: &Play, of_seed: u64, receipts: bool, dir: &Path) -> Result<String, String> {
+/// Plays one case into `dir`; with `receipts` also what the core makes of it and what anybody could have. Answers with a line
+/// for the report.
+fn write(play: &Play, seed: u64, receipts: bool, dir: &Path) -> Result<String, String> {
     let failed = |err: io::Error| format!("recording {} into {}: {err}", play.name, dir.display());
-    let planned = play.plan(of_seed, RECORDED_START_US)?;
-    let (seed, until_us) = (planned.seed, planned.until_us);
-    let mut playback = play.playback(RECORDED_START_US, Gates::Assumed, planned);
-    record(&mut playback, seed, until_us, dir).map_err(failed)?;
     let gallery = Gallery::of(&play.told.catalogue, &play.world.parameters.looks);
-    if receipts {
-        // Played a second time, the same to the byte: the first went to disk as it was played.
-        let recorded = Recorded::of(play, of_seed)?;
-        let arrivals = recorded.arrivals.iter().cloned();
-        let made = fast::run(play.told.clone(), play.policy(), arrivals, &Method::default());
-        write_lines(&dir.join(RECEIPTS), &made.receipts).map_err(failed)?;
+    let until_us = if receipts {
+        let recorded = Recorded::of(play, seed)?;
+        record::observations(recorded.arrivals.iter(), dir).map_err(failed)?;
+        record::truth(&recorded.truth, dir).map_err(failed)?;
         let carts = oracle::carts(&recorded.truth, &recorded.at_best(play, &gallery));
         let carts: Vec<TokenCart> = carts.into_iter().map(|(token, cart)| TokenCart { token, cart }).collect();
         write_lines(&dir.join(CEILING), &carts).map_err(failed)?;
-    }
+        let arrivals = recorded.arrivals.into_iter();
+        let made = fast::run(play.told.clone(), play.policy(), arrivals, &Method::default());
+        write_lines(&dir.join(RECEIPTS), &made.receipts).map_err(failed)?;
+        recorded.until_us
+    } else {
+        // A long day is written as it is played, and never held in memory.
+        let planned = play.plan(seed, RECORDED_START_US)?;
+        let (seed, until_us) = (planned.seed, planned.until_us);
+        let mut playback = play.playback(RECORDED_START_US, Gates::Assumed, planned);
+        record::record(&mut playback, seed, until_us, dir).map_err(failed)?;
+        until_us
+    };
     write_lines(&dir.join(GALLERY), &[gallery]).map_err(failed)?;
     play.told.write(dir.join("shop")).map_err(|err| format!("writing {}: {err}", dir.display()))?;
     let seconds = (until_us - RECORDED_START_US) / 1_000_000;
@@ -282,14 +289,6 @@ pub fn broker(url: &str) -> Result<Broker, String> {
         None => (rest, 1883),
     };
     if host.is_empty() { Err(wrong()) } else { Ok(Broker { host: host.to_owned(), port }) }
-}
-
-fn write_lines<T: serde::Serialize>(path: &Path, items: &[T]) -> io::Result<()> {
-    let mut file = io::BufWriter::new(File::create(path)?);
-    for item in items {
-        writeln!(file, "{}", serde_json::to_string(item)?)?;
-    }
-    file.flush()
 }
 
 /// A case's lines after those of the other cases, so that all are scored at once.
