@@ -16,8 +16,8 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("events", &["base", "shop", "carts"]),
     ("tracking", &["base", "shop", "carts", "events"]),
     ("fusion", &["base", "shop", "carts", "events"]),
-    // Frames come from sensors::camera; `Incoming` is how all of these reach the floor.
-    ("perception", &["base", "shop", "carts", "events", "sensors"]),
+    // Frames come from sensors::camera; `Incoming` is how all of these reach the floor; tracking numbers a camera's boxes.
+    ("perception", &["base", "shop", "carts", "events", "sensors", "tracking"]),
     // The status message shows what the page shows: floor's snapshot and sync's state (NAMES_OF_FLOOR).
     ("sensors", &["base", "shop", "carts", "events", "floor", "sync"]),
     ("floor", &["base", "shop", "carts", "events", "tracking", "fusion"]),

@@ -1,6 +1,7 @@
 //! Units, names, time and limits: the words every other room is written in.
 
 pub mod ack;
+pub mod boxes;
 pub mod card;
 pub mod counters;
 pub mod geometry;
@@ -11,6 +12,7 @@ pub mod time;
 pub mod units;
 
 pub use ack::Ack;
+pub use boxes::Box2;
 pub use counters::Counters;
 pub use geometry::{Point2, Point3};
 pub use ids::*;

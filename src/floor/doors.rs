@@ -26,6 +26,9 @@ pub(super) const LATE_US: i64 = 500 * MS_US;
 /// A body that appears in the middle of the shop is a visit of its own after this long.
 const STRAY_US: i64 = 3 * SECOND_US;
 
+/// Why a cart filled meanwhile is looked at.
+const EXCHANGED: &str = "for a while they were taken for somebody else";
+
 #[derive(Clone, Debug, Default)]
 pub(super) struct GateState {
     pub openings: Vec<Opened>,
@@ -204,6 +207,9 @@ impl Floor {
                 }
             }
         }
+        for (a, b, since) in look.exchanged {
+            self.exchanged(a, b, since);
+        }
         for body in look.born {
             self.counters.count("bodies.born");
             let at = self.plan.body(body).expect("just born").last().floor;
@@ -217,6 +223,21 @@ impl Floor {
         }
         for (body, before, at) in look.moved {
             self.follow(body, &people.camera, before, at, t);
+        }
+    }
+
+    /// Two bodies had been taken for each other since some time. What was claimed meanwhile may be the other's: a human looks.
+    fn exchanged(&mut self, a: BodyId, b: BodyId, since: ShopTime) {
+        self.counters.count("bodies.exchanged");
+        let (one, two) = (self.followed.remove(&a), self.followed.remove(&b));
+        self.followed.extend(one.map(|cameras| (b, cameras)).into_iter().chain(two.map(|cameras| (a, cameras))));
+        let (one, two) = (self.stepping_out.remove(&a), self.stepping_out.remove(&b));
+        self.stepping_out.extend(one.map(|since| (b, since)).into_iter().chain(two.map(|since| (a, since))));
+        let visits = [a, b].map(|body| self.books.open_visit_of(body).map(|visit| visit.id));
+        if visits[0] != visits[1] {
+            let filled = |visit: &VisitId| self.desk.claimed_since(*visit, since);
+            let mistaken: Vec<VisitId> = visits.into_iter().flatten().filter(filled).collect();
+            mistaken.into_iter().for_each(|visit| self.doubt(visit, EXCHANGED, None));
         }
     }
 

@@ -293,6 +293,8 @@ impl Floor {
             self.followed.remove(&body);
             self.stepping_out.remove(&body);
         }
+        let open = |visit: &VisitId| self.books.visits.get(visit).is_some_and(|visit| visit.is_open());
+        self.desk.claimed.retain(|visit, _| open(visit));
     }
 
     /// Shop time of a device's stamp; `None` (counted) when it is dated ahead.

@@ -51,6 +51,8 @@ pub(super) struct ShelfDesk {
     asked: Option<Asked>,
     next_batch: u64,
     next_interaction: u64,
+    /// When the youngest step in a visit's cart began.
+    pub claimed: BTreeMap<VisitId, ShopTime>,
 }
 
 struct Desk {
@@ -116,7 +118,13 @@ impl ShelfDesk {
             asked: None,
             next_batch: 1,
             next_interaction: books.next_interaction,
+            claimed: BTreeMap::new(),
         }
+    }
+
+    /// Whether a step that began since then is in a visit's cart.
+    pub fn claimed_since(&self, visit: VisitId, since: ShopTime) -> bool {
+        self.claimed.get(&visit).is_some_and(|begin| *begin >= since)
     }
 
     pub fn set_online(&mut self, shelf: &ShelfId, online: bool) {
@@ -498,6 +506,8 @@ impl Floor {
             }
             self.tell_misplaced(pending, guesses);
             for visit in changed {
+                let begin = self.desk.claimed.entry(visit).or_insert(pending.step.begin);
+                *begin = pending.step.begin.max(*begin);
                 self.publish_cart(visit, true);
                 self.correct_if_closed(visit, pending.step.begin);
             }
@@ -532,6 +542,7 @@ impl Floor {
             presence.is_some_and(|p| p.joined.0 - SECOND_US <= until.0 && p.left.is_none_or(|left| from <= left))
         };
         let visit = visit.filter(there);
+        let probability = probability.and(self.is_really(body, visit));
         let item = product.as_ref().and_then(|product| self.shop.catalogue.get(product));
         let holds = |visit: &&Visit| {
             count > 0
@@ -547,6 +558,13 @@ impl Floor {
         let unit_price = if count > 0 { item.map_or(Cents::ZERO, |item| item.price) } else { Cents::ZERO };
         let product = item.map(|item| item.id.clone());
         Claim { visit, body, product, count, probability, plates: guess.plates.clone(), unit_price }
+    }
+
+    /// How sure it is that a body belongs to this visit: it may have been taken for one of another visit.
+    fn is_really(&self, body: Option<BodyId>, visit: Option<&Visit>) -> Probability {
+        let (Some(body), Some(visit)) = (body, visit) else { return Probability::CERTAIN };
+        let elsewhere = |(other, _): &(BodyId, f64)| self.books.visit_of(*other).is_none_or(|of| of.id != visit.id);
+        Probability::from_f64(1.0 - self.plan.may_be(body).filter(elsewhere).map(|(_, chance)| chance).sum::<f64>())
     }
 
     /// Health of the shelves, for the snapshot.

@@ -8,7 +8,7 @@
 
 pub mod boxes;
 pub mod decode;
-pub mod floor_point;
+pub use crate::shop::projection as floor_point;
 pub mod locate;
 pub mod manifest;
 pub mod motion;

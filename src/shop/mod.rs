@@ -17,6 +17,7 @@ pub mod nanostore; // importer of one shop's published tables
 pub mod planogram;
 pub mod pose; //      frames within frames
 pub mod problems;
+pub mod projection; // places to pixels and back
 pub mod read; //      the three files -> Shop
 mod room; //          a room around shelves nobody measured the room of
 mod rows; //          CSV, row by row

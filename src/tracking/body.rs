@@ -1,5 +1,6 @@
 //! One human shape and where it has been lately.
 
+use super::motion::Motion;
 use crate::base::{BodyId, CameraId, Point2, Point3, ShopTime};
 use crate::events::Track;
 use std::collections::{BTreeMap, VecDeque};
@@ -39,6 +40,12 @@ pub struct Body {
     pub restored: bool,
     /// Where it was first seen.
     pub born: Sighting,
+    /// Where it is and where to, as far as anybody can tell.
+    pub(super) motion: Motion,
+    /// Log odds that it is somebody, from looks that saw it and looks that should have.
+    pub(super) evidence: f64,
+    /// It may be nobody: only the plan knows of it.
+    pub(super) doubtful: bool,
 }
 
 /// A box on the floor that holds every floor point, head and hand seen since some time.
@@ -70,15 +77,38 @@ impl Whereabouts {
 }
 
 impl Body {
-    pub fn born(id: BodyId, sighting: Sighting) -> Body {
+    pub fn born(id: BodyId, sighting: Sighting, motion: Motion) -> Body {
         Body {
             id,
+            motion,
+            evidence: 0.0,
+            doubtful: false,
             tracks: BTreeMap::new(),
             imagined: false,
             restored: false,
             history: VecDeque::from([sighting.clone()]),
             recent: [Whereabouts::of(sighting.t, &sighting); 2],
             born: sighting,
+        }
+    }
+
+    /// What either was seen to do after `since`, the other did.
+    pub(super) fn exchange(&mut self, other: &mut Body, since: ShopTime) {
+        std::mem::swap(&mut self.tracks, &mut other.tracks);
+        std::mem::swap(&mut self.evidence, &mut other.evidence);
+        let cut = |history: &mut VecDeque<Sighting>| {
+            // Somebody born since keeps their first sighting: a body has been seen at least once.
+            let at = history.partition_point(|sighting| sighting.t < since).max(1);
+            history.split_off(at)
+        };
+        let (mine, theirs) = (cut(&mut self.history), cut(&mut other.history));
+        self.history.extend(theirs);
+        other.history.extend(mine);
+        for body in [self, other] {
+            let from = body.recent[0].since;
+            let mut box_ = Whereabouts::of(from, &body.history[0]);
+            body.history.iter().filter(|sighting| sighting.t >= from).for_each(|sighting| box_.include(sighting));
+            body.recent = [box_; 2];
         }
     }
 
@@ -110,6 +140,11 @@ impl Body {
     /// What cameras that see it now call it.
     pub fn fresh_tracks(&self, now: ShopTime) -> impl Iterator<Item = &Track> {
         self.tracks.values().filter(move |(_, at)| now.since(*at) <= FRESH_US).map(|(track, _)| track)
+    }
+
+    /// Whether looks of late agree that somebody is there.
+    pub fn is_likely(&self) -> bool {
+        self.evidence > 0.0
     }
 
     pub fn last(&self) -> &Sighting {

@@ -1,32 +1,53 @@
 //! The floor plan with everybody on it. Deterministic: same people messages, same bodies.
+//!
+//! Every look is read as a whole: which of its people is which body, so that the sum of all is likeliest ([`super::assign`]); how
+//! likely one is another is [`super::seen`]'s question, what to make of a second reading [`super::second`]'s. Who fits nobody is
+//! somebody new.
 
-use super::body::{Body, FASTEST_M_S, Sighting};
-use crate::base::{BodyId, CameraId, Point2, ShopTime};
+use super::assign::assign;
+use super::body::{Body, Sighting};
+use super::motion::Motion;
+use super::second::{Reading, SecondThoughts};
+use super::seen::{LINEAR_M, Pair, ROUGHLY_M, SIGMA_M, Seen, pair};
+use super::shape::{Edges, View, area, inside, overlap};
+use crate::base::{BodyId, Point2, ShopTime};
 use crate::events::{People, Person, Position, Track};
-use crate::shop::{Camera, Layout};
+use crate::shop::Layout;
 use std::collections::BTreeMap;
 
-/// How far a sighting may lie from where its body is expected, metres, plus [`RUN_M_S`] for each second unseen.
-/// 0.7 m: two people side by side stand about that far apart, and camera noise is 0.05-0.10 m.
-const GATE_M: f64 = 0.7;
-const RUN_M_S: f64 = 2.0;
-/// Beyond this a track that goes on under the same number is somebody else, metres a sighting.
-const JUMP_M: f64 = 1.5;
-/// Within this, plus [`RUN_M_S`] for each second unseen, a track is believed; beyond, whoever is closer may be meant: when
-/// two people cross, trackers take one for the other, and another camera may know better.
-const BELIEVED_M: f64 = 0.5;
-/// A lost body's reach stops growing after this, s.
-const BRIDGE_S: f64 = 5.0;
-/// A body unseen for longer than this is nobody's any more, s. A restarted daemon finds people again within it.
-const LOST_S: f64 = 60.0;
-/// Where people come in, a new track is a new person unless its body was seen this lately, s, or stood just there.
-const DOORWAY_BRIDGE_S: f64 = 1.0;
-/// Two lost bodies this close to equally good, metres: which of them came back is a guess.
-const AMBIGUOUS_M: f64 = 1.0;
+/// A sighting that costs more as anybody known is somebody new: 4.5 standard deviations.
+pub const ALONE: f64 = 10.0;
 /// A camera's track number may be reused after this, us.
 const TRACK_REUSE_US: i64 = 60_000_000;
+/// A body unseen for longer than this is nobody's any more, s. A restarted daemon finds people again within it.
+const LOST_S: f64 = 60.0;
+/// Two lost bodies this close to equally good, metres: which of them came back is a guess.
+const AMBIGUOUS_M: f64 = 1.0;
 
-/// Two bodies this close to each other, metres, for this long, us, that no camera ever sees both of, are one human.
+/// Evidence that somebody is there, in natural log odds: a look that saw them, one that should have and did not. The feet of a
+/// half hidden person are somewhere else in every camera, a person is not.
+const SEEN: f64 = 1.0;
+const NOT_SEEN: f64 = -2.0;
+/// From here on it is somebody; below [`NOBODY`] it was nobody.
+const SOMEBODY: f64 = 3.0;
+const NOBODY: f64 = -5.0;
+const SUREST: f64 = 6.0;
+/// A box that makes somebody unusually short or tall begins with so much against it, at most.
+const UNUSUAL: f64 = 4.0;
+/// Who stands free in the picture is seen in so many looks.
+const SEEN_FREE: f64 = 0.7;
+/// An expected box of which so much lies in the picture and is not covered by others' boxes should have been seen.
+const IN_SIGHT: f64 = 0.7;
+/// Who is hidden stands at least so far behind who hides them, m.
+const BEHIND_M: f64 = 0.25;
+/// A doubtful body is given up after this, us.
+const DOUBT_US: i64 = 2_000_000;
+/// Two boxes of one look that overlap so much, intersection over union, are one person seen twice: where detectors draw that line.
+const DOUBLED: f64 = 0.4;
+/// A box nobody else is in, that lies so far within one of somebody known, is that somebody again.
+const INSIDE: f64 = 0.6;
+
+/// Two bodies this close to each other, metres, for this long, us, that no camera ever saw both in one look, are one human.
 const TWIN_M: f64 = 0.5;
 const TWIN_US: i64 = 1_000_000;
 
@@ -36,8 +57,9 @@ pub struct Plan {
     /// Bodies that may be one human, and since when they look like it.
     twins: BTreeMap<(BodyId, BodyId), ShopTime>,
     by_track: BTreeMap<Track, BodyId>,
+    thoughts: SecondThoughts,
     next: u64,
-    /// Tracks that jumped further than a person can.
+    /// Tracks that went on as somebody else.
     pub broken_tracks: u64,
 }
 
@@ -49,16 +71,10 @@ pub struct Look {
     /// Bodies found again after more than a second, where another lost body (the second of the pair) would have done
     /// nearly as well; or another sighting (then the second is the body itself).
     pub ambiguous: Vec<(BodyId, BodyId)>,
+    /// Bodies that had been taken for each other since some time, and have been exchanged.
+    pub exchanged: Vec<(BodyId, BodyId, ShopTime)>,
     /// Bodies seen in this look with where they were before (first sightings: the same place).
     pub moved: Vec<(BodyId, Point2, Point2)>,
-}
-
-/// A sighting whose track does not settle who it is.
-struct Loose<'a> {
-    person: &'a Person,
-    sighting: Sighting,
-    /// The body of its track, and by how much it strayed from there, metres.
-    strayed: Option<(BodyId, f64)>,
 }
 
 impl Plan {
@@ -68,16 +84,22 @@ impl Plan {
     }
 
     pub fn bodies(&self) -> impl Iterator<Item = &Body> {
-        self.bodies.values()
+        self.bodies.values().filter(|body| !body.doubtful)
     }
 
     pub fn body(&self, id: BodyId) -> Option<&Body> {
-        self.bodies.get(&id)
+        self.bodies.get(&id).filter(|body| !body.doubtful)
+    }
+
+    /// Whom a body may really be, with the chance of it: they met, and may have been taken for each other.
+    pub fn may_be(&self, body: BodyId) -> impl Iterator<Item = (BodyId, f64)> {
+        self.thoughts.of(body)
     }
 
     /// A body that no camera has seen, put where it must be: a beam counted a passage and nobody was in view.
     pub fn imagine(&mut self, t: ShopTime, floor: Point2) -> BodyId {
-        let id = self.bear(Sighting { t, floor, head: None, hands: Vec::new() });
+        let sighting = Sighting { t, floor, head: None, hands: Vec::new() };
+        let id = self.bear(sighting, Motion::new(t, floor, ROUGHLY_M));
         self.bodies.get_mut(&id).expect("just born").imagined = true;
         id
     }
@@ -86,7 +108,8 @@ impl Plan {
     pub fn restore(&mut self, at: Position, t: ShopTime) {
         let id = at.body;
         self.next = self.next.max(id.0 + 1);
-        let mut body = Body::born(id, Sighting { t, floor: at.floor, head: None, hands: Vec::new() });
+        let sighting = Sighting { t, floor: at.floor, head: None, hands: Vec::new() };
+        let mut body = Body::born(id, sighting, Motion::new(t, at.floor, ROUGHLY_M));
         body.restored = true;
         for track in at.tracks {
             self.by_track.insert(track.clone(), id);
@@ -95,14 +118,15 @@ impl Plan {
         self.bodies.insert(id, body);
     }
 
-    fn bear(&mut self, sighting: Sighting) -> BodyId {
+    fn bear(&mut self, sighting: Sighting, motion: Motion) -> BodyId {
         let id = BodyId(self.next);
         self.next += 1;
-        self.bodies.insert(id, Body::born(id, sighting));
+        self.bodies.insert(id, Body::born(id, sighting, motion));
         id
     }
 
     pub fn forget(&mut self, id: BodyId) {
+        self.thoughts.forget(id);
         self.bodies.remove(&id);
         self.by_track.retain(|_, body| *body != id);
     }
@@ -110,30 +134,33 @@ impl Plan {
     /// Takes `new`'s tracks and last sighting over into `old`: they are the same human.
     pub fn merge(&mut self, old: BodyId, new: BodyId) {
         let Some(gone) = self.bodies.remove(&new) else { return };
+        self.thoughts.forget(new);
         for body in self.by_track.values_mut().filter(|body| **body == new) {
             *body = old;
         }
         if let Some(kept) = self.bodies.get_mut(&old) {
             let from = gone.born.t;
             gone.during(from, gone.last().t).for_each(|sighting| kept.see(sighting.clone()));
+            if gone.motion.at >= kept.motion.at {
+                kept.motion = gone.motion.clone();
+            }
             kept.tracks.extend(gone.tracks);
         }
     }
 
-    /// Pairs (older, newer) that have walked as one for a second, each seen by other cameras: one human, born twice because
-    /// two cameras did not agree on where they came in.
+    /// Pairs (older, newer) that have walked as one for a second while no camera ever saw both in one look: one human, born twice
+    /// because two cameras did not agree on where they came in.
     pub fn twins(&mut self, now: ShopTime) -> Vec<(BodyId, BodyId)> {
-        let fresh =
-            |body: &Body| -> Vec<CameraId> { body.fresh_tracks(now).map(|track| track.camera.clone()).collect() };
-        let mut row: Vec<(Point2, BodyId, Vec<CameraId>)> =
-            self.bodies.values().map(|body| (body.last().floor, body.id, fresh(body))).collect();
-        row.retain(|(_, _, cameras)| !cameras.is_empty());
+        let mut row: Vec<(Point2, BodyId)> = self
+            .bodies()
+            .filter(|body| body.fresh_tracks(now).next().is_some())
+            .map(|body| (body.last().floor, body.id))
+            .collect();
         row.sort_by(|a, b| a.0.x.total_cmp(&b.0.x).then(a.1.cmp(&b.1)));
         let mut close = BTreeMap::new();
-        for (i, (at, id, cameras)) in row.iter().enumerate() {
-            for (other_at, other, other_cameras) in row[i + 1..].iter().take_while(|(p, _, _)| p.x - at.x <= TWIN_M) {
-                let apart = cameras.iter().all(|camera| !other_cameras.contains(camera));
-                if apart && at.distance(*other_at) <= TWIN_M {
+        for (i, (at, id)) in row.iter().enumerate() {
+            for (other_at, other) in row[i + 1..].iter().take_while(|(p, _)| p.x - at.x <= TWIN_M) {
+                if at.distance(*other_at) <= TWIN_M {
                     let pair = (*id.min(other), *id.max(other));
                     close.insert(pair, self.twins.get(&pair).copied().unwrap_or(now));
                 }
@@ -143,148 +170,265 @@ impl Plan {
         self.twins.iter().filter(|(_, since)| now.since(**since) >= TWIN_US).map(|(pair, _)| *pair).collect()
     }
 
+    /// Two that a camera saw in one look are two.
+    fn seen_together(&mut self, ids: &[BodyId], t: ShopTime) {
+        for ((a, b), since) in &mut self.twins {
+            if ids.contains(a) && ids.contains(b) {
+                *since = t;
+            }
+        }
+    }
+
     /// Takes in one camera's look at time `t` (shop time).
     pub fn look(&mut self, people: &People, t: ShopTime, layout: &Layout) -> Look {
-        let camera = layout.cameras.get(&people.camera);
-        let seen = people.people.iter().filter_map(|person| {
-            let floor = person.floor.or_else(|| floor_of_box(camera?, person.bounds?))?;
-            Some((person, Sighting { t, floor, head: person.head, hands: person.hands.clone() }))
-        });
-        let named = |person: &Person| Track {
-            camera: people.camera.clone(),
-            boot: people.boot.clone(),
-            track: person.track.clone(),
+        let view = layout.cameras.get(&people.camera).and_then(|camera| View::of(camera, layout));
+        let view = view.as_ref();
+        let seen = self.seen(people, t, view);
+        let bodies: Vec<&Body> = self.bodies.values().filter(|body| t.secs_since(body.last().t) <= LOST_S).collect();
+        let of =
+            |body: &&Body| -> Vec<Option<Pair>> { seen.iter().map(|seen| pair(body, seen, t, view, layout)).collect() };
+        // Most bodies are nowhere near: columns that some sighting could be.
+        let (bodies, columns): (Vec<&Body>, Vec<Vec<Option<Pair>>>) = bodies
+            .into_iter()
+            .map(|body| (body, of(&body)))
+            .filter(|(_, column)| column.iter().any(Option::is_some))
+            .unzip();
+        let ids: Vec<BodyId> = bodies.iter().map(|body| body.id).collect();
+        let missing = match view.filter(|_| seen.iter().any(|seen| seen.outline.is_some())) {
+            Some(view) => missing(&bodies, view, t),
+            None => vec![0.0; ids.len()],
         };
-        let mut look = Look::default();
-        let mut taken: Vec<BodyId> = Vec::new();
+        let mut pairs: Vec<Vec<Option<Pair>>> = seen.iter().map(|_| Vec::with_capacity(ids.len())).collect();
+        for column in columns {
+            pairs.iter_mut().zip(column).for_each(|(row, pair)| row.push(pair));
+        }
+        let cost = |i: usize, k: usize| pairs[i][k].as_ref().map_or(f64::INFINITY, |pair| pair.cost - missing[k]);
+        let matched = assign(seen.len(), ids.len(), ALONE, cost);
 
-        // Known tracks first: the camera followed them itself, as long as they did not jump.
-        let mut loose: Vec<Loose> = Vec::new();
-        for (person, sighting) in seen {
-            let key = named(person);
-            let Some(body) = self.by_track.get(&key).and_then(|id| self.bodies.get_mut(id)) else {
-                loose.push(Loose { person, sighting, strayed: None });
+        let mut look = Look { ambiguous: self.guesses(&pairs, &matched, &ids, t), ..Look::default() };
+        let (seen_all, pairs_all) = (seen, pairs);
+        let reading = Reading { seen: &seen_all, ids: &ids, pairs: &pairs_all, matched: &matched, view, t };
+        let known = |id: BodyId| self.bodies.get(&id).filter(|body| !body.doubtful).map(|body| &body.motion);
+        self.thoughts.look(&reading, known);
+        let hits: Vec<(BodyId, Edges)> =
+            seen_all.iter().zip(&matched).filter_map(|(seen, k)| Some((ids[(*k)?], seen.outline?.edges))).collect();
+        for ((seen, k), row) in seen_all.into_iter().zip(&matched).zip(pairs_all) {
+            let of = k.and_then(|k| Some((ids[k], row.into_iter().nth(k)??)));
+            if seen.known.is_some() && seen.known != of.as_ref().map(|(id, _)| *id) {
+                self.broken_tracks += 1;
+                self.by_track.remove(&seen.track);
+            }
+            let again = |own: &Edges| hits.iter().any(|(_, other)| inside(own, other) > INSIDE);
+            if of.is_none() && seen.outline.is_some_and(|own| again(&own.edges)) {
+                continue;
+            }
+            self.take(seen, of, t, &mut look);
+        }
+        if let Some(view) = view {
+            self.unseen(view, &hits, t);
+        }
+        let together: Vec<BodyId> = matched.iter().flatten().map(|k| ids[*k]).collect();
+        self.seen_together(&together, t);
+        self.exchange(&mut look);
+        self.bodies.retain(|_, body| !body.doubtful || (t.since(body.last().t) <= DOUBT_US && body.evidence > NOBODY));
+        look
+    }
+
+    /// What the people of a look say; who says nothing about where they are is left out.
+    fn seen<'a>(&self, people: &'a People, t: ShopTime, view: Option<&View>) -> Vec<Seen<'a>> {
+        let bounds = |person: &Person| if person.floor.is_some() { None } else { person.bounds };
+        let edges = people.people.iter().filter_map(bounds);
+        let edges: Vec<Edges> = edges.filter_map(|bounds| Some(view?.edges(bounds))).collect();
+        let doubled = |own: &Edges| edges.iter().any(|other| area(other) > area(own) && overlap(own, other) > DOUBLED);
+        let mut outlines = view.map(|view| view.outlines(&edges)).unwrap_or_default().into_iter();
+        let mut seen = Vec::new();
+        for person in &people.people {
+            let track = Track { camera: people.camera.clone(), boot: people.boot.clone(), track: person.track.clone() };
+            let known = self.by_track.get(&track).copied().filter(|id| {
+                let last = self.bodies.get(id).and_then(|body| body.tracks.get(&people.camera));
+                last.is_none_or(|(_, at)| t.since(*at) <= TRACK_REUSE_US)
+            });
+            match (person.floor, bounds(person), view) {
+                (Some(floor), ..) => {
+                    let motion = Some(Motion::new(t, floor, SIGMA_M));
+                    seen.push(Seen { person, track, known, motion, outline: None });
+                }
+                (None, Some(_), Some(view)) => {
+                    let outline = outlines.next();
+                    if outline.is_some_and(|outline| doubled(&outline.edges)) {
+                        continue;
+                    }
+                    let motion = outline.as_ref().and_then(|outline| view.place(outline, t));
+                    seen.push(Seen { person, track, known, motion, outline });
+                }
+                _ => {}
+            }
+        }
+        seen
+    }
+
+    /// Bodies found again after more than a second where it was a guess which: another lost body for this sighting, or another
+    /// sighting for this lost body.
+    fn guesses(
+        &self,
+        pairs: &[Vec<Option<Pair>>],
+        matched: &[Option<usize>],
+        ids: &[BodyId],
+        t: ShopTime,
+    ) -> Vec<(BodyId, BodyId)> {
+        let lost = |k: usize| t.secs_since(self.bodies[&ids[k]].last().t) > 1.0;
+        let mut guesses = Vec::new();
+        for (i, k) in matched.iter().enumerate() {
+            let Some(k) = k.filter(|k| lost(*k)) else { continue };
+            let Some(Pair { distance_m, named: false, .. }) = pairs[i][k] else { continue };
+            let near = |pair: &Option<Pair>| {
+                pair.as_ref().is_some_and(|other| !other.named && other.distance_m - distance_m < AMBIGUOUS_M)
+            };
+            let is_free = |other: usize| !matched.contains(&Some(other)) || matched[i] == Some(other);
+            let body =
+                (0..ids.len()).find(|&other| other != k && lost(other) && is_free(other) && near(&pairs[i][other]));
+            let sighting = (0..pairs.len()).any(|other| other != i && near(&pairs[other][k]));
+            match body {
+                Some(other) => guesses.push((ids[k], ids[other])),
+                None if sighting => guesses.push((ids[k], ids[k])),
+                None => {}
+            }
+        }
+        guesses
+    }
+
+    /// Bodies that are likelier to be each other become each other.
+    fn exchange(&mut self, look: &mut Look) {
+        while let Some((a, b)) = self.thoughts.better() {
+            let (Some(mut one), Some(mut two)) = (self.bodies.remove(&a), self.bodies.remove(&b)) else {
+                self.thoughts.forget(a);
                 continue;
             };
-            let id = body.id;
-            let last_here = body.tracks.get(&people.camera).map_or(body.last().t, |(_, at)| *at);
-            let gap_us = t.since(last_here);
-            let run_m = |us: i64| RUN_M_S * (us as f64 / 1e6).clamp(0.0, BRIDGE_S);
-            let before = body.last().floor;
-            let distance = before.distance(sighting.floor);
-            if gap_us > TRACK_REUSE_US || taken.contains(&id) || distance > JUMP_M + run_m(gap_us) {
-                self.broken_tracks += 1;
-                self.by_track.remove(&key);
-                loose.push(Loose { person, sighting, strayed: None });
-                continue;
+            let Some(since) = self.thoughts.settle((a, b), &mut one.motion, &mut two.motion) else { return };
+            one.exchange(&mut two, since);
+            look.exchanged.push((a, b, since));
+            for id in self.by_track.values_mut() {
+                *id = if *id == a {
+                    b
+                } else if *id == b {
+                    a
+                } else {
+                    *id
+                };
             }
-            let stray_m = distance - BELIEVED_M - run_m(t.since(body.last().t));
-            if stray_m > 0.0 {
-                loose.push(Loose { person, sighting, strayed: Some((id, stray_m)) });
-                continue;
-            }
-            look.moved.push((id, before, sighting.floor));
-            body.see(sighting);
-            body.tracks.insert(people.camera.clone(), (key, t));
-            taken.push(id);
+            self.bodies.insert(a, one);
+            self.bodies.insert(b, two);
         }
+    }
 
-        // New, broken and doubtful tracks: nearest expected body first, each body once a look. A doubtful track's own body
-        // counts as nearer by what a track is believed.
-        let mut pairs: Vec<(f64, usize, BodyId)> = Vec::new();
-        for (i, Loose { sighting, strayed, .. }) in loose.iter().enumerate() {
-            let doorway = layout.is_doorway(sighting.floor);
-            let own = strayed.filter(|(id, _)| !taken.contains(id));
-            pairs.extend(own.map(|(id, stray_m)| (stray_m, i, id)));
-            let others = |body: &&Body| !taken.contains(&body.id) && own.is_none_or(|(id, _)| id != body.id);
-            for body in self.bodies.values().filter(others) {
-                let unseen_s = t.secs_since(body.last().t).max(0.0);
-                if unseen_s > LOST_S {
-                    continue;
-                }
-                let coast = unseen_s.min(1.0);
-                let at = body.last().floor;
-                // Most bodies are far away: no need to know which way they were going.
-                if at.distance(sighting.floor) > GATE_M + RUN_M_S * unseen_s.min(BRIDGE_S) + FASTEST_M_S * coast + 1e-6
-                {
-                    continue;
-                }
-                let (vx, vy) = body.velocity();
-                let expected = Point2::new(at.x + vx * coast, at.y + vy * coast);
-                let distance = expected.distance(sighting.floor).min(at.distance(sighting.floor));
-                let came_in = doorway && unseen_s > DOORWAY_BRIDGE_S && !body.restored;
-                let run_m = if came_in { 0.0 } else { RUN_M_S * unseen_s.min(BRIDGE_S) };
-                if distance <= GATE_M + run_m {
-                    pairs.push((distance, i, body.id));
-                }
+    /// Bodies this look should have seen and did not are less likely to be there.
+    fn unseen(&mut self, view: &View, hits: &[(BodyId, Edges)], t: ShopTime) {
+        let at = |id: &BodyId| self.bodies[id].motion.floor();
+        let hits: Vec<(BodyId, Point2, Edges)> = hits.iter().map(|(id, edges)| (*id, at(id), *edges)).collect();
+        let hit = |id: BodyId| hits.iter().any(|(other, ..)| *other == id);
+        for body in self.bodies.values_mut().filter(|body| !hit(body.id) && body.born.t < t) {
+            let expected = body.motion.ahead(t);
+            if expected.sigma_m() > LINEAR_M {
+                continue;
+            }
+            let Some(edges) = view.expect(expected.floor(), expected.height_m()) else { continue };
+            // Only who stands nearer hides somebody.
+            let here_m = view.depth_m(expected.floor());
+            let hidden = hits
+                .iter()
+                .filter(|(_, at, _)| view.depth_m(*at) < here_m - BEHIND_M)
+                .map(|(_, _, other)| inside(&edges, other))
+                .fold(0.0, f64::max);
+            if view.share_in_picture(&edges) - hidden >= IN_SIGHT {
+                body.evidence += NOT_SEEN;
             }
         }
-        pairs.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)).then(a.2.cmp(&b.2)));
-        let mut matched: BTreeMap<usize, BodyId> = BTreeMap::new();
-        for &(distance, i, id) in &pairs {
-            if !matched.contains_key(&i) && !taken.contains(&id) {
-                matched.insert(i, id);
-                let lost = |id: BodyId| t.secs_since(self.bodies[&id].last().t) > 1.0;
-                // Another lost body for this sighting, or another sighting for this lost body.
-                let rival = pairs.iter().find(|(d, j, other)| {
-                    let body = *j == i && *other != id && !taken.contains(other) && lost(*other);
-                    let sighting = *j != i && *other == id && !matched.contains_key(j);
-                    (body || sighting) && d - distance < AMBIGUOUS_M
-                });
-                if let (true, Some((_, _, other))) = (lost(id), rival) {
-                    look.ambiguous.push((id, *other));
+    }
+
+    /// A sighting goes to its body, or to a new one.
+    fn take(&mut self, seen: Seen, of: Option<(BodyId, Pair)>, t: ShopTime, look: &mut Look) {
+        let Seen { person, track, motion: alone, outline, .. } = seen;
+        let sighting = |motion: &Motion| Sighting {
+            t,
+            // What a camera says is kept as it says it; what is made of a box is made of all boxes before.
+            floor: person.floor.unwrap_or(motion.floor()),
+            head: person.head,
+            hands: person.hands.clone(),
+        };
+        let doubtful = outline.is_some();
+        let mut share = 1.0;
+        let id = match of {
+            Some((id, Pair { motion, share: own, .. })) => {
+                share = own;
+                let body = self.bodies.get_mut(&id).expect("matched bodies live");
+                let before = body.last().floor;
+                let sighting = sighting(&motion);
+                let at = sighting.floor;
+                body.see(sighting);
+                body.motion = motion;
+                if !body.doubtful {
+                    look.moved.push((id, before, at));
                 }
-                taken.push(id);
+                id
             }
-        }
-        for (i, Loose { person, sighting, .. }) in loose.into_iter().enumerate() {
-            let floor = sighting.floor;
-            let id = match matched.get(&i) {
-                Some(&id) => {
-                    let body = self.bodies.get_mut(&id).expect("matched bodies live");
-                    look.moved.push((id, body.last().floor, floor));
-                    body.see(sighting);
-                    id
-                }
-                None => {
-                    let id = self.bear(sighting);
+            None => {
+                let Some(alone) = alone else { return };
+                let at = sighting(&alone);
+                let floor = at.floor;
+                let id = self.bear(at, alone);
+                if doubtful {
+                    let body = self.bodies.get_mut(&id).expect("just born");
+                    body.doubtful = true;
+                    body.evidence = -body.motion.unusual().min(UNUSUAL);
+                } else {
                     look.born.push(id);
                     look.moved.push((id, floor, floor));
-                    id
                 }
-            };
-            let body = self.bodies.get_mut(&id).expect("just seen");
-            if let Some((old, _)) = body.tracks.insert(people.camera.clone(), (named(person), t)) {
-                // Two that were taken for each other have just exchanged their names.
-                if self.by_track.get(&old) == Some(&id) {
-                    self.by_track.remove(&old);
-                }
+                id
             }
-            self.by_track.insert(named(person), id);
+        };
+        let body = self.bodies.get_mut(&id).expect("just seen");
+        body.evidence = (body.evidence + SEEN * share).min(SUREST);
+        if body.doubtful && body.evidence >= SOMEBODY {
+            body.doubtful = false;
+            look.born.push(id);
+            look.moved.push((id, body.born.floor, body.last().floor));
         }
-        look
+        if let Some((old, _)) = body.tracks.insert(track.camera.clone(), (track.clone(), t)) {
+            // Two that were taken for each other have just exchanged their names.
+            if old != track && self.by_track.get(&old) == Some(&id) {
+                self.by_track.remove(&old);
+            }
+        }
+        self.by_track.insert(track, id);
     }
 }
 
-/// Where the middle of a box's lower edge stands on the floor (z = 0), through the camera's 3x4 projection.
-///
-/// `bounds` are x, y, width, height in fractions of the picture.
-pub fn floor_of_box(camera: &Camera, bounds: [f64; 4]) -> Option<Point2> {
-    let p = camera.projection?;
-    let (width, height) = camera.size;
-    let u = (bounds[0] + bounds[2] / 2.0) * f64::from(width);
-    let v = (bounds[1] + bounds[3]) * f64::from(height);
-    // On z = 0: (P0 - u P2) . (x, y, 1) = 0 and (P1 - v P2) . (x, y, 1) = 0, with columns 0, 1 and 3 of P.
-    let row = |a: [f64; 4], k: f64| [a[0] - k * p[2][0], a[1] - k * p[2][1], a[3] - k * p[2][3]];
-    let (a, b) = (row(p[0], u), row(p[1], v));
-    let det = a[0] * b[1] - a[1] * b[0];
-    (det.abs() > 1e-12).then(|| Point2::new((a[1] * b[2] - a[2] * b[1]) / det, (a[2] * b[0] - a[0] * b[2]) / det))
+/// How unlikely it is that this camera does not see each body, -ln: who stands free in the picture is hardly ever missed.
+fn missing(bodies: &[&Body], view: &View, t: ShopTime) -> Vec<f64> {
+    let expected: Vec<Option<(Edges, f64)>> = bodies
+        .iter()
+        .map(|body| {
+            let expected = body.motion.ahead(t);
+            let known = expected.sigma_m() <= LINEAR_M;
+            let edges = known.then(|| view.expect(expected.floor(), expected.height_m())).flatten()?;
+            Some((edges, view.depth_m(expected.floor())))
+        })
+        .collect();
+    let free = |k: usize| {
+        let Some((edges, depth_m)) = &expected[k] else { return 0.0 };
+        let others = (0..bodies.len()).filter(|&n| n != k && !bodies[n].doubtful && bodies[n].is_likely());
+        let nearer = others.filter_map(|n| expected[n].as_ref()).filter(|(_, other_m)| *other_m < depth_m - BEHIND_M);
+        let hidden = nearer.map(|(other, _)| inside(edges, other)).fold(0.0, f64::max);
+        (view.share_in_picture(edges) - hidden).clamp(0.0, 1.0)
+    };
+    (0..bodies.len()).map(|k| -libm::log(1.0 - SEEN_FREE * free(k) * free(k))).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::shop::CameraKind;
+    use crate::base::CameraId;
 
     fn look(camera: &str, people: &[(&str, f64, f64)]) -> People {
         let people = people.iter().map(|(track, x, y)| Person {
@@ -396,20 +540,5 @@ mod tests {
             let at = |id| after.body(BodyId(id)).unwrap().last().floor.x;
             assert_eq!(([at(0), at(1)] == [1.8, 1.0], seen.ambiguous.is_empty()), (swapped, swapped), "{story}");
         }
-    }
-
-    #[test]
-    fn a_box_stands_where_the_projection_says() {
-        // Ceiling camera at (3, 2, 5) looking straight down, 300 px focal length: u = 320 + 300 (x - 3) / (5 - z).
-        let camera = Camera {
-            id: CameraId::new("top"),
-            kind: CameraKind::People,
-            covers: Vec::new(),
-            projection: Some([[300.0, 0.0, -320.0, 700.0], [0.0, -300.0, -240.0, 1800.0], [0.0, 0.0, -1.0, 5.0]]),
-            size: (640, 480),
-        };
-        let (u, v) = (320.0 + 300.0 * 1.0 / 5.0, 240.0 - 300.0 * 0.5 / 5.0);
-        let at = floor_of_box(&camera, [(u - 10.0) / 640.0, (v - 50.0) / 480.0, 20.0 / 640.0, 50.0 / 480.0]).unwrap();
-        assert!((at.x - 4.0).abs() < 1e-9 && (at.y - 2.5).abs() < 1e-9, "{at:?}");
     }
 }

@@ -11,6 +11,14 @@ pub fn pixel_of(p: &Projection, at: Point3) -> Option<(f64, f64)> {
     (w * depth_sign(p) > 1e-9).then(|| (u / w, v / w))
 }
 
+/// How far in front of the camera a point lies, metres along its axis; negative behind it. Hartley & Zisserman, 6.2.3.
+pub fn depth_m(p: &Projection, at: Point3) -> f64 {
+    let [a, b, c, d] = p[2];
+    let w = a * at.x + b * at.y + c * at.z + d;
+    let size = (a * a + b * b + c * c).sqrt();
+    if size > 0.0 { w * depth_sign(p) / size } else { 0.0 }
+}
+
 /// The point `height_m` above the floor that appears at pixel `(u, v)`; `None` when the ray never reaches that plane in
 /// front of the camera: the pixel is at or above the horizon.
 ///

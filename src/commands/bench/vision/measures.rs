@@ -1,0 +1,164 @@
+//! How good tracks are, as everybody measures it: detection and association together (HOTA), mistakes counted (CLEAR MOT),
+//! identity over the whole sequence (IDF1).
+//!
+//! * HOTA: Luiten et al., "HOTA: A Higher Order Metric for Evaluating Multi-Object Tracking", IJCV 2021.
+//! * MOTA, identity switches: Bernardin & Stiefelhagen, "Evaluating Multiple Object Tracking Performance", 2008.
+//! * IDF1: Ristani et al., "Performance Measures and a Data Set for Multi-Target, Multi-Camera Tracking", 2016.
+//!
+//! In the order and with the tie-breaking of the authors' own evaluation, so that figures compare with published ones.
+
+use crate::tracking::assign;
+use std::collections::BTreeMap;
+
+/// What was true and what was said at one moment. Similarities are 0..=1 and count as the same place from 0.5 on.
+#[derive(Clone, Debug, Default)]
+pub struct Moment {
+    pub truth: Vec<u64>,
+    pub said: Vec<u64>,
+    /// `[truth][said]`.
+    pub similarity: Vec<Vec<f64>>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Scores {
+    /// Shares; 1 is perfect. MOTA may be negative.
+    pub hota: f64,
+    pub det_a: f64,
+    pub ass_a: f64,
+    pub mota: f64,
+    pub idf1: f64,
+    pub found: usize,
+    pub missed: usize,
+    pub invented: usize,
+    pub switches: usize,
+    /// Mean of 1 - similarity over what was found, as CLEAR MOT pairs it.
+    pub mean_loss: f64,
+}
+
+/// Distances of HOTA: from lax to strict.
+const ALPHAS: usize = 19;
+/// What is left of rounding.
+const EPSILON: f64 = f64::EPSILON;
+
+pub fn score(moments: &[Moment]) -> Scores {
+    let clear = clear_mot(moments);
+    let (hota, det_a, ass_a) = hota(moments);
+    Scores { hota, det_a, ass_a, idf1: idf1(moments), ..clear }
+}
+
+/// Each id's place in a row, and how often it occurs.
+fn ids(moments: &[Moment], of: fn(&Moment) -> &Vec<u64>) -> (BTreeMap<u64, usize>, Vec<f64>) {
+    let mut places = BTreeMap::new();
+    let mut counts = Vec::new();
+    for &id in moments.iter().flat_map(of) {
+        let next = places.len();
+        let place = *places.entry(id).or_insert(next);
+        counts.resize(places.len(), 0.0);
+        counts[place] += 1.0;
+    }
+    (places, counts)
+}
+
+fn clear_mot(moments: &[Moment]) -> Scores {
+    let mut scores = Scores::default();
+    // Who a true one was last taken for, ever and a moment ago.
+    let mut ever: BTreeMap<u64, u64> = BTreeMap::new();
+    let mut just: BTreeMap<u64, u64> = BTreeMap::new();
+    let mut loss = 0.0;
+    for Moment { truth, said, similarity } in moments {
+        // Whoever goes on as they were is kept, as long as it is near enough.
+        let kept = |t: usize, s: usize| if just.get(&truth[t]) == Some(&said[s]) { 1_000.0 } else { 0.0 };
+        let pairs = assign(truth.len(), said.len(), 0.0, |t, s| {
+            if similarity[t][s] < 0.5 - EPSILON { f64::INFINITY } else { -(similarity[t][s] + kept(t, s)) }
+        });
+        just.clear();
+        let mut found = 0;
+        for (t, s) in pairs.into_iter().enumerate() {
+            let Some(s) = s else { continue };
+            found += 1;
+            loss += 1.0 - similarity[t][s];
+            scores.switches += usize::from(ever.get(&truth[t]).is_some_and(|before| *before != said[s]));
+            ever.insert(truth[t], said[s]);
+            just.insert(truth[t], said[s]);
+        }
+        scores.found += found;
+        scores.missed += truth.len() - found;
+        scores.invented += said.len() - found;
+    }
+    let all = (scores.found + scores.missed).max(1) as f64;
+    scores.mota = (scores.found as f64 - scores.invented as f64 - scores.switches as f64) / all;
+    scores.mean_loss = loss / scores.found.max(1) as f64;
+    scores
+}
+
+fn idf1(moments: &[Moment]) -> f64 {
+    let (truth, truth_count) = ids(moments, |moment| &moment.truth);
+    let (said, said_count) = ids(moments, |moment| &moment.said);
+    let mut together = vec![vec![0.0; said.len()]; truth.len()];
+    for moment in moments {
+        for (t, row) in moment.truth.iter().zip(&moment.similarity) {
+            for (s, similarity) in moment.said.iter().zip(row) {
+                if *similarity >= 0.5 - EPSILON {
+                    together[truth[t]][said[s]] += 1.0;
+                }
+            }
+        }
+    }
+    let right: f64 = assign(truth.len(), said.len(), 0.0, |t, s| -together[t][s])
+        .into_iter()
+        .enumerate()
+        .filter_map(|(t, s)| s.map(|s| together[t][s]))
+        .sum();
+    let all = truth_count.iter().sum::<f64>() + said_count.iter().sum::<f64>();
+    2.0 * right / all.max(1.0)
+}
+
+/// HOTA, DetA and AssA, each a mean over the alphas.
+fn hota(moments: &[Moment]) -> (f64, f64, f64) {
+    let (truth, truth_count) = ids(moments, |moment| &moment.truth);
+    let (said, said_count) = ids(moments, |moment| &moment.said);
+    // How well two ids go together over the whole sequence decides who is paired where several could be.
+    let mut near = vec![vec![0.0; said.len()]; truth.len()];
+    for moment in moments {
+        let of_said: Vec<f64> =
+            (0..moment.said.len()).map(|s| moment.similarity.iter().map(|row| row[s]).sum()).collect();
+        for (t, row) in moment.truth.iter().zip(&moment.similarity) {
+            let of_truth: f64 = row.iter().sum();
+            for ((s, similarity), of_said) in moment.said.iter().zip(row).zip(&of_said) {
+                let either = of_truth + of_said - similarity;
+                if either > EPSILON {
+                    near[truth[t]][said[s]] += similarity / either;
+                }
+            }
+        }
+    }
+    let alike = |t: usize, s: usize| near[t][s] / (truth_count[t] + said_count[s] - near[t][s]);
+    let (mut matched, mut found) = (vec![BTreeMap::<(usize, usize), f64>::new(); ALPHAS], [0.0_f64; ALPHAS]);
+    for moment in moments {
+        let place = |t: usize, s: usize| (truth[&moment.truth[t]], said[&moment.said[s]]);
+        let pairs = assign(moment.truth.len(), moment.said.len(), 0.0, |t, s| {
+            let (of_truth, of_said) = place(t, s);
+            -alike(of_truth, of_said) * moment.similarity[t][s]
+        });
+        for (t, s) in pairs.into_iter().enumerate() {
+            let Some(s) = s else { continue };
+            for alpha in 0..ALPHAS {
+                if moment.similarity[t][s] >= (alpha + 1) as f64 * 0.05 - EPSILON {
+                    found[alpha] += 1.0;
+                    *matched[alpha].entry(place(t, s)).or_default() += 1.0;
+                }
+            }
+        }
+    }
+    let (all_truth, all_said) = (truth_count.iter().sum::<f64>(), said_count.iter().sum::<f64>());
+    let (mut hota, mut det, mut ass) = (0.0, 0.0, 0.0);
+    for alpha in 0..ALPHAS {
+        let share = |(&(t, s), &count): (&(usize, usize), &f64)| count * count / (truth_count[t] + said_count[s] - count);
+        let ass_a = matched[alpha].iter().map(share).sum::<f64>() / found[alpha].max(1.0);
+        let det_a = found[alpha] / (all_truth + all_said - found[alpha]).max(1.0);
+        hota += (det_a * ass_a).sqrt() / ALPHAS as f64;
+        det += det_a / ALPHAS as f64;
+        ass += ass_a / ALPHAS as f64;
+    }
+    (hota, det, ass)
+}

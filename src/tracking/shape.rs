@@ -1,0 +1,233 @@
+//! An upright human shape, as a box in a picture. What a detector's box says about where somebody stands depends on which of
+//! its edges is really the body's: feet behind a shelf, a head above the picture's edge. So the box is never turned into a place;
+//! the place is asked what box it would make, edge by edge ([`fit`]).
+
+use super::motion::{Motion, Row, STATES};
+use crate::base::{Point2, ShopTime};
+use crate::shop::projection::{Projection, depth_m, floor_point, pixel_of};
+use crate::shop::{Camera, Layout, Lens};
+
+/// Left, top, right, bottom, pixels of the picture.
+pub type Edges = [f64; 4];
+
+/// A box in a picture.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Outline {
+    pub edges: Edges,
+    /// Which of them are the body's own as far as the other boxes of the look tell: not where somebody nearer begins.
+    pub free: [bool; 4],
+}
+
+/// Rings of the body: radius in metres, height as a share of the body's. Feet a little apart, hips, shoulders with arms, top of
+/// the head.
+const RINGS: [(f64, f64); 4] = [(0.15, 0.0), (0.20, 0.5), (0.24, 0.80), (0.08, 1.0)];
+/// Points of a ring: directions at 45 degrees.
+const DIRECTIONS: [(f64, f64); 8] = {
+    const D: f64 = std::f64::consts::FRAC_1_SQRT_2;
+    [(1.0, 0.0), (D, D), (0.0, 1.0), (-D, D), (-1.0, 0.0), (-D, -D), (0.0, -1.0), (D, -D)]
+};
+
+/// How far an edge of a detector's box is off, as a share of the box's height: left, top, right, bottom. Arms and bags make sides
+/// uncertain, steps the bottom.
+const SIGMA: Edges = [0.08, 0.04, 0.08, 0.05];
+/// An edge where somebody nearer begins is off by so many times that.
+const COVERED: f64 = 2.0;
+/// An edge further off than this many standard deviations belongs to something else: a counter, somebody in front.
+const OTHERS: f64 = 3.0;
+/// Nobody who shops alone is shorter or taller, m.
+const TALL_M: std::ops::RangeInclusive<f64> = 0.95..=2.15;
+/// Closer to the border of the picture than this share of its size, an edge is the picture's.
+const CUT: f64 = 0.005;
+/// Steps of the numeric derivatives, m.
+const STEP_M: f64 = 0.01;
+
+/// What a camera needs to know to draw somebody.
+#[derive(Clone, Copy, Debug)]
+pub struct View<'a> {
+    projection: &'a Projection,
+    lens: Option<&'a Lens>,
+    size: (f64, f64),
+}
+
+/// How a box fits a body that was expected somewhere.
+#[derive(Clone, Debug)]
+pub struct Fit {
+    /// -ln of how likely such a box is, in units in which a box exactly where a surely known body is expected costs 0.
+    pub cost: f64,
+    /// The body with the box taken in.
+    pub motion: Motion,
+    /// Edges that agreed: left, top, right, bottom.
+    pub own: [bool; 4],
+}
+
+impl<'a> View<'a> {
+    pub fn of(camera: &'a Camera, layout: &'a Layout) -> Option<View<'a>> {
+        let size = (f64::from(camera.size.0), f64::from(camera.size.1));
+        let projection = camera.projection.as_ref().filter(|_| size.0 > 0.0 && size.1 > 0.0)?;
+        Some(View { projection, lens: layout.lenses.get(&camera.id), size })
+    }
+
+    /// From x, y, width, height in fractions of the picture.
+    pub fn edges(&self, [x, y, w, h]: [f64; 4]) -> Edges {
+        let (width, height) = self.size;
+        [x * width, y * height, (x + w) * width, (y + h) * height]
+    }
+
+    /// The box of somebody who stands at `floor`; `None` when part of them is behind the camera.
+    pub fn expect(&self, floor: Point2, height_m: f64) -> Option<Edges> {
+        let mut edges = [f64::INFINITY, f64::INFINITY, f64::NEG_INFINITY, f64::NEG_INFINITY];
+        for (radius, share) in RINGS {
+            for (dx, dy) in DIRECTIONS {
+                let at = Point2::new(floor.x + radius * dx, floor.y + radius * dy).at_height(share * height_m);
+                let pixel = pixel_of(self.projection, at).map(|(u, v)| Point2::new(u, v))?;
+                let pixel = self.lens.map_or(pixel, |lens| lens.distort(pixel));
+                edges[0] = edges[0].min(pixel.x);
+                edges[1] = edges[1].min(pixel.y);
+                edges[2] = edges[2].max(pixel.x);
+                edges[3] = edges[3].max(pixel.y);
+            }
+        }
+        Some(edges)
+    }
+
+    /// How far in front of the camera somebody stands, metres along its axis.
+    pub fn depth_m(&self, floor: Point2) -> f64 {
+        depth_m(self.projection, floor.at_height(1.0))
+    }
+
+    /// The share of a box that lies within the picture.
+    pub fn share_in_picture(&self, edges: &Edges) -> f64 {
+        inside(edges, &[0.0, 0.0, self.size.0, self.size.1])
+    }
+
+    /// How the expected edges change with the state.
+    fn slopes(&self, motion: &Motion) -> Option<(Edges, [Row; 4])> {
+        let (floor, height) = (motion.floor(), motion.height_m());
+        let here = self.expect(floor, height)?;
+        let mut rows = [[0.0; STATES]; 4];
+        let moved = [
+            (0, Point2::new(floor.x + STEP_M, floor.y), height),
+            (1, Point2::new(floor.x, floor.y + STEP_M), height),
+            (4, floor, height + STEP_M),
+        ];
+        for (state, floor, height) in moved {
+            let there = self.expect(floor, height)?;
+            for edge in 0..4 {
+                rows[edge][state] = (there[edge] - here[edge]) / STEP_M;
+            }
+        }
+        Some((here, rows))
+    }
+
+    /// The boxes of one look, with what they hide of each other. Whose feet are lower in the picture stands nearer.
+    pub fn outlines(&self, boxes: &[Edges]) -> Vec<Outline> {
+        let free = |of: &Edges| {
+            let [left, top, right, bottom] = *of;
+            let size = bottom - top;
+            let nearer = boxes.iter().filter(|other| other[3] > bottom + 0.02 * size);
+            let mut free = [true; 4];
+            for other in nearer {
+                let across = right.min(other[2]) - left.max(other[0]);
+                let down = bottom.min(other[3]) - top.max(other[1]);
+                if across <= 0.0 || down <= 0.0 {
+                    continue;
+                }
+                let beside = down > 0.4 * size;
+                let (covers_left, covers_right) = (other[0] < left + 0.1 * size, other[2] > right - 0.1 * size);
+                free[0] &= !(beside && covers_left);
+                free[2] &= !(beside && covers_right);
+                free[3] &= across < 0.3 * (right - left);
+                free[1] &= !(covers_left && covers_right && other[1] <= top);
+            }
+            free
+        };
+        boxes.iter().map(|edges| Outline { edges: *edges, free: free(edges) }).collect()
+    }
+
+    /// Edges that are the picture's and not the body's.
+    fn cut(&self, edges: &Edges) -> [bool; 4] {
+        let (width, height) = self.size;
+        let (across, down) = (CUT * width, CUT * height);
+        [edges[0] <= across, edges[1] <= down, edges[2] >= width - across, edges[3] >= height - down]
+    }
+
+    /// A box held against a body expected there. `None` when too little of it agrees to be the same body: one side and one of
+    /// top and bottom.
+    pub fn fit(&self, expected: &Motion, outline: &Outline) -> Option<Fit> {
+        let seen = &outline.edges;
+        let (here, rows) = self.slopes(expected)?;
+        let size = (seen[3] - seen[1]).max(1.0);
+        let cut = self.cut(seen);
+        let mut fit = Fit { cost: 0.0, motion: expected.clone(), own: [false; 4] };
+        for edge in 0..4 {
+            if cut[edge] {
+                continue;
+            }
+            let sigma = SIGMA[edge] * size * if outline.free[edge] { 1.0 } else { COVERED };
+            let moved: f64 = (0..STATES).map(|k| rows[edge][k] * (fit.motion.state[k] - expected.state[k])).sum();
+            let surprise = seen[edge] - here[edge] - moved;
+            let variance = fit.motion.variance(&rows[edge], sigma);
+            let off = surprise * surprise / variance;
+            if off > OTHERS * OTHERS {
+                fit.cost += OTHERS * OTHERS / 2.0;
+                continue;
+            }
+            fit.own[edge] = true;
+            fit.cost += off / 2.0 + libm::log(variance / (sigma * sigma)) / 2.0;
+            fit.motion.learn(&rows[edge], surprise, sigma);
+        }
+        let [left, top, right, bottom] = fit.own;
+        ((left || right) && (top || bottom)).then_some(fit)
+    }
+
+    /// Where somebody stands who was never seen before, from their box alone. `None` when it is not clear at all.
+    pub fn place(&self, outline: &Outline, t: ShopTime) -> Option<Motion> {
+        let seen = &outline.edges;
+        let cut = self.cut(seen);
+        let middle = (seen[0] + seen[2]) / 2.0;
+        // Where the ray through the feet meets the floor; through the head, a usual person's height, when the feet are cut off.
+        let (pixel, height_m) = if cut[3] { ([middle, seen[1]], 1.70) } else { ([middle, seen[3]], 0.0) };
+        let pixel = Point2::from(pixel);
+        let pixel = self.lens.map_or(pixel, |lens| lens.undistort(pixel));
+        let mut motion = Motion::new(t, floor_point(self.projection, (pixel.x, pixel.y), height_m)?, 1.0);
+        // The edges are not linear in the place: three rounds of the same measurement around the better guess.
+        let prior = motion.clone();
+        for _ in 0..3 {
+            let (here, rows) = self.slopes(&motion)?;
+            let size = (seen[3] - seen[1]).max(1.0);
+            let around = motion.state;
+            motion = prior.clone();
+            for edge in (0..4).filter(|&edge| !cut[edge]) {
+                let moved: f64 = (0..STATES).map(|k| rows[edge][k] * (motion.state[k] - around[k])).sum();
+                let sigma = SIGMA[edge] * size * if outline.free[edge] { 1.0 } else { COVERED };
+                motion.learn(&rows[edge], seen[edge] - here[edge] - moved, sigma);
+            }
+        }
+        // A body makes the box it was placed by; half of one makes another.
+        let here = self.expect(motion.floor(), motion.height_m())?;
+        let size = (seen[3] - seen[1]).max(1.0);
+        let off = |edge: usize| (seen[edge] - here[edge]).abs() / (SIGMA[edge] * size);
+        let agrees = (0..4).all(|edge| cut[edge] || !outline.free[edge] || off(edge) <= OTHERS);
+        (agrees && TALL_M.contains(&motion.height_m())).then_some(motion)
+    }
+}
+
+/// Square pixels.
+pub fn area(edges: &Edges) -> f64 {
+    (edges[2] - edges[0]) * (edges[3] - edges[1])
+}
+
+/// Intersection over union.
+pub fn overlap(one: &Edges, other: &Edges) -> f64 {
+    let shared = inside(one, other) * area(one);
+    let either = area(one) + area(other) - shared;
+    if either > 0.0 { shared / either } else { 0.0 }
+}
+
+/// The share of `small` that lies within `large`.
+pub fn inside(small: &Edges, large: &Edges) -> f64 {
+    let across = small[2].min(large[2]) - small[0].max(large[0]);
+    let down = small[3].min(large[3]) - small[1].max(large[1]);
+    let area = area(small);
+    if across <= 0.0 || down <= 0.0 || area <= 0.0 { 0.0 } else { across * down / area }
+}
