@@ -14,6 +14,7 @@ mod kill;
 mod ledger;
 mod sim;
 mod summary;
+mod vision;
 
 use figure::{Bar, Figure, Promise};
 use std::io::Write;
@@ -22,7 +23,7 @@ use std::time::Instant;
 /// Measure what docs/spec.md promises.
 #[derive(Clone, Debug, clap::Args)]
 pub struct BenchArgs {
-    /// Groups of figures: accuracy, floor, gate, kill, ledger, sim; all of them if none is named
+    /// Groups of figures: accuracy, floor, gate, kill, ledger, sim, vision; all of them if none is named
     #[arg(value_name = "NAME")]
     names: Vec<String>,
     /// One JSON object a line and nothing else
@@ -60,13 +61,14 @@ struct Group {
     measure: fn(how: Measure, notes: &mut Vec<String>) -> Result<Vec<Figure>, String>,
 }
 
-const GROUPS: [Group; 6] = [
+const GROUPS: [Group; 7] = [
     Group { name: "accuracy", promises: &accuracy::PROMISES, measure: accuracy::measure },
     Group { name: "floor", promises: &floor::PROMISES, measure: floor::measure },
     Group { name: "gate", promises: &gate::PROMISES, measure: gate::measure },
     Group { name: "kill", promises: &kill::PROMISES, measure: kill::measure },
     Group { name: "ledger", promises: &ledger::PROMISES, measure: ledger::measure },
     Group { name: "sim", promises: &sim::PROMISES, measure: sim::measure },
+    Group { name: "vision", promises: &vision::PROMISES, measure: vision::measure },
 ];
 
 /// Prints figures as they are measured. Fails on a name that is no group, and on nothing else.
@@ -137,12 +139,12 @@ mod tests {
             let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
             chosen(&names).map(|groups| groups.iter().map(|group| group.name).collect::<Vec<_>>())
         };
-        assert_eq!(names(&[]).unwrap(), ["accuracy", "floor", "gate", "kill", "ledger", "sim"]);
+        assert_eq!(names(&[]).unwrap(), ["accuracy", "floor", "gate", "kill", "ledger", "sim", "vision"]);
         assert_eq!(names(&["ledger", "gate"]).unwrap(), ["ledger", "gate"]);
         let refused = names(&["floor", "speed"]).unwrap_err();
         assert_eq!(
             refused,
-            "there is no group of figures called `speed`; there are accuracy, floor, gate, kill, ledger, sim"
+            "there is no group of figures called `speed`; there are accuracy, floor, gate, kill, ledger, sim, vision"
         );
     }
 

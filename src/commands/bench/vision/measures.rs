@@ -153,7 +153,8 @@ fn hota(moments: &[Moment]) -> (f64, f64, f64) {
     let (all_truth, all_said) = (truth_count.iter().sum::<f64>(), said_count.iter().sum::<f64>());
     let (mut hota, mut det, mut ass) = (0.0, 0.0, 0.0);
     for alpha in 0..ALPHAS {
-        let share = |(&(t, s), &count): (&(usize, usize), &f64)| count * count / (truth_count[t] + said_count[s] - count);
+        let share =
+            |(&(t, s), &count): (&(usize, usize), &f64)| count * count / (truth_count[t] + said_count[s] - count);
         let ass_a = matched[alpha].iter().map(share).sum::<f64>() / found[alpha].max(1.0);
         let det_a = found[alpha] / (all_truth + all_said - found[alpha]).max(1.0);
         hota += (det_a * ass_a).sqrt() / ALPHAS as f64;
@@ -161,4 +162,38 @@ fn hota(moments: &[Moment]) -> (f64, f64, f64) {
         ass += ass_a / ALPHAS as f64;
     }
     (hota, det, ass)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// One true walker `1` in four moments, and what was said of them.
+    fn scores(said: [&[u64]; 4]) -> Scores {
+        let moment =
+            |said: &[u64]| Moment { truth: vec![1], said: said.to_vec(), similarity: vec![vec![1.0; said.len()]] };
+        score(&said.map(moment))
+    }
+
+    #[test]
+    fn mistakes_cost_what_the_papers_say() {
+        let rows: &[(&str, [&[u64]; 4], [f64; 3])] = &[
+            ("perfect", [&[7], &[7], &[7], &[7]], [1.0, 1.0, 1.0]),
+            // TP 4, one switch: MOTA 3/4. Identity: two of four each way. AssA = 2/4 for all four, DetA 1.
+            ("another number half way", [&[7], &[7], &[8], &[8]], [0.75, 0.5, 0.5f64.sqrt()]),
+            // DetA = AssA = 3/4.
+            ("missed once", [&[7], &[], &[7], &[7]], [0.75, 6.0 / 7.0, 0.75]),
+            // One invented: MOTA 3/4; IDF1 = 2*4/(4+5); DetA = 4/5, AssA 1.
+            ("a ghost once", [&[7], &[7, 9], &[7], &[7]], [0.75, 8.0 / 9.0, 0.8f64.sqrt()]),
+            ("nothing said", [&[], &[], &[], &[]], [0.0, 0.0, 0.0]),
+        ];
+        for (story, said, [mota, idf1, hota]) in rows {
+            let found = scores(*said);
+            for (name, found, expected) in
+                [("MOTA", found.mota, mota), ("IDF1", found.idf1, idf1), ("HOTA", found.hota, hota)]
+            {
+                assert!((found - expected).abs() < 1e-9, "{story}: {name} is {found}, not {expected}");
+            }
+        }
+    }
 }

@@ -1,0 +1,125 @@
+//! Four cameras in a real room (Ong et al., "A Bayesian Filter for Multi-View 3D Multi-Object Tracking with Occlusion Handling",
+//! TPAMI 2022): boxes of each camera through its own tracker to `People`, these to bodies on the floor plan, as in the daemon. Held
+//! against where people were and against the published tracker's figures.
+
+use super::data::{box_of, rows};
+use super::measures::{Moment, Scores, score};
+use crate::base::{Box2, CameraId, Point2, ShopTime};
+use crate::events::{People, Person};
+use crate::shop::{Camera, CameraKind, Layout};
+use crate::tracking::{CameraTracks, Plan};
+use std::collections::BTreeMap;
+use std::path::Path;
+
+pub const CAMERAS: [usize; 4] = [1, 2, 3, 4];
+/// Pictures: width, height, and one every so many us.
+const SIZE: (u32, u32) = (1920, 1024);
+const EVERY_US: i64 = 250_000;
+/// The boxes come without a score: all are sure.
+const SURE: f64 = 0.6;
+/// Truth speaks of people within this part of the room only, m along its length; the rest of them walk in and out of it.
+const KNOWN_X_M: std::ops::RangeInclusive<f64> = 2.03..=6.30;
+/// The room, m.
+const ROOM_Y_M: std::ops::RangeInclusive<f64> = 0.0..=3.41;
+/// Whoever was seen this lately is said to be there, us.
+const THERE_US: i64 = 1_000_000;
+/// Further off is somebody else, m.
+const GATE_M: f64 = 0.5;
+
+type Frames = BTreeMap<i64, Vec<(u64, Point2)>>;
+
+/// Follows everybody through a sequence with these cameras. Mean loss of the scores is the mean error over twice the gate.
+pub fn track(cmc: &Path, name: &str, cameras: &[usize]) -> Result<Scores, String> {
+    let truth = places(&cmc.join(name).join("GT_WORLD_CENTROID.txt"))?;
+    let layout = layout(cmc, cameras)?;
+    let mut eyes = Vec::new();
+    for camera in cameras {
+        let found = rows(&cmc.join(name).join(format!("DET_Cam{camera}.txt")))?;
+        eyes.push((id(*camera), found, CameraTracks::new(SURE)));
+    }
+    let mut plan = Plan::default();
+    let mut moments = Vec::new();
+    for frame in 1..=truth.keys().copied().max().unwrap_or(0) {
+        let t = ShopTime(frame * EVERY_US);
+        for (camera, found, tracks) in &mut eyes {
+            // No score in these files: what follows the box says nothing.
+            let boxes: Vec<Box2> =
+                found.get(&frame).into_iter().flatten().map(|row| Box2 { score: 1.0, ..box_of(row) }).collect();
+            let ids = tracks.follow(&boxes, t);
+            let people = ids.into_iter().zip(&boxes).filter_map(|(id, found)| Some(person(id?, found))).collect();
+            let look = People { camera: camera.clone(), boot: "1".into(), seq: frame as u64, t_us: t.0, people };
+            plan.look(&look, t, &layout);
+        }
+        for (older, newer) in plan.twins(t) {
+            plan.merge(older, newer);
+        }
+        let there = plan.bodies().filter(|body| t.since(body.last().t) <= THERE_US && body.is_likely());
+        let said: Vec<(u64, Point2)> = there.map(|body| (body.id.0, body.last().floor)).collect();
+        let nobody = Vec::new();
+        moments.push(moment(&known(truth.get(&frame).unwrap_or(&nobody)), &known(&said)));
+    }
+    Ok(score(&moments))
+}
+
+/// Mean distance of what was found, cm.
+pub fn error_cm(scores: &Scores) -> f64 {
+    scores.mean_loss * 2.0 * GATE_M * 100.0
+}
+
+fn id(camera: usize) -> CameraId {
+    CameraId::new(format!("cam{camera}"))
+}
+
+fn person(track: u64, found: &Box2) -> Person {
+    let (width, height) = (f64::from(SIZE.0), f64::from(SIZE.1));
+    let bounds = [found.x / width, found.y / height, found.w / width, found.h / height];
+    Person { track: track.to_string(), confidence: found.score, bounds: Some(bounds), ..Person::default() }
+}
+
+fn layout(cmc: &Path, cameras: &[usize]) -> Result<Layout, String> {
+    let mut layout = Layout::default();
+    for camera in cameras {
+        let path = cmc.join("calib").join(format!("cam{camera}_P_3x4.txt"));
+        let text = std::fs::read_to_string(&path).map_err(|cause| format!("reading {}: {cause}", path.display()))?;
+        let cells: Vec<f64> = text.split_whitespace().filter_map(|cell| cell.parse().ok()).collect();
+        if cells.len() != 12 {
+            return Err(format!("reading {}: {} numbers instead of 3 x 4", path.display(), cells.len()));
+        }
+        let projection = [0, 4, 8].map(|row| [0, 1, 2, 3].map(|column| cells[row + column]));
+        let camera = Camera {
+            id: id(*camera),
+            kind: CameraKind::People,
+            covers: Vec::new(),
+            projection: Some(projection),
+            size: SIZE,
+        };
+        layout.cameras.insert(camera.id.clone(), camera);
+    }
+    Ok(layout)
+}
+
+/// `frame id -1 x5 X Y Z half_x half_y half_z`.
+fn places(path: &Path) -> Result<Frames, String> {
+    let mut frames = Frames::new();
+    for (frame, rows) in rows(path)? {
+        for row in rows {
+            let [x, y] = [7, 8].map(|column| row.get(column).copied().unwrap_or(f64::NAN));
+            frames.entry(frame).or_default().push((row[1] as u64, Point2::new(x, y)));
+        }
+    }
+    Ok(frames)
+}
+
+fn known(people: &[(u64, Point2)]) -> Vec<(u64, Point2)> {
+    let inside = |at: &Point2| KNOWN_X_M.contains(&at.x) && ROOM_Y_M.contains(&at.y);
+    people.iter().copied().filter(|(_, at)| inside(at)).collect()
+}
+
+fn moment(truth: &[(u64, Point2)], said: &[(u64, Point2)]) -> Moment {
+    let similarity = |a: Point2, b: Point2| (1.0 - a.distance(b) / (2.0 * GATE_M)).max(0.0);
+    Moment {
+        truth: truth.iter().map(|(id, _)| *id).collect(),
+        said: said.iter().map(|(id, _)| *id).collect(),
+        similarity: truth.iter().map(|(_, a)| said.iter().map(|(_, b)| similarity(*a, *b)).collect()).collect(),
+    }
+}
