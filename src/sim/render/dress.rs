@@ -259,7 +259,7 @@ pub fn is_hair(style: Hair, up: f32, face: f32) -> bool {
         Hair::Short => up > 0.05 + 0.75 * face,
         Hair::Long | Hair::Bun => up > -0.15 + 0.85 * face,
         Hair::Cap => up > 0.25 + 0.15 * face,
-        Hair::Covered => face < 0.45 || up > 0.55 || up < -0.75,
+        Hair::Covered => face < 0.45 || !(-0.75..=0.55).contains(&up),
     }
 }
 

@@ -7,7 +7,7 @@ use super::optics::Optics;
 use crate::base::Point2;
 use crate::sim::chance::Chance;
 
-/// A power of two.
+/// Places where a row's noise may begin.
 const NOISE: usize = 1 << 14;
 /// A lamp stays as it is for this long at least, us.
 const LAMP_US: i64 = 20_000_000;
@@ -69,6 +69,7 @@ pub struct Sensor {
     salt: u32,
     luma: Vec<u8>,
     row: Vec<[u8; 3]>,
+    columns: Vec<u16>,
 }
 
 impl Sensor {
@@ -93,7 +94,9 @@ impl Sensor {
             (lift + (255.0 - lift) * libm::pow(k as f64 / 255.0, gamma)).round().clamp(0.0, 255.0) as u8
         });
         let sigma = chance.between(0.6, 4.5);
-        let noise = (0..NOISE).map(|_| (chance.normal() * sigma).round().clamp(-60.0, 60.0) as i8).collect();
+        // A row may begin anywhere in it.
+        let noise =
+            (0..NOISE + optics.width).map(|_| (chance.normal() * sigma).round().clamp(-60.0, 60.0) as i8).collect();
         Sensor {
             balance: [light.warm.0, 1.0, light.warm.1],
             light,
@@ -105,6 +108,7 @@ impl Sensor {
             salt: chance.below(1 << 20) as u32,
             luma: vec![0; depth.len()],
             row: vec![[0; 3]; 2 * optics.width],
+            columns: vec![0; optics.width + 2],
         }
     }
 
@@ -118,42 +122,54 @@ impl Sensor {
         let mut picture = vec![0u8; pixels * 3 / 2];
         let (luma, chroma) = picture.split_at_mut(pixels);
         let (us, vs) = chroma.split_at_mut(pixels / 4);
+        let noise_of = |y: usize, salt: u32| {
+            let start = (grain(y as i32, moment, self.salt ^ salt) * NOISE as f32) as usize;
+            &self.noise[start..start + width]
+        };
         for y in (0..height).step_by(2) {
-            let from = y * width;
-            for (k, lit) in self.row.iter_mut().enumerate() {
-                let at = from + k;
-                let light = self.vignette[at] * (1.0 + lamp * self.lamp[at]);
-                let [r, g, b] = colour[at];
-                let curved = |c: u8, gain: f32| self.curve[(f32::from(c) * gain * light).min(255.0) as usize];
-                *lit = [curved(r, gains[0]), curved(g, gains[1]), curved(b, gains[2])];
-                let [r, g, b] = lit.map(i32::from);
-                self.luma[at] = (16 + ((66 * r + 129 * g + 25 * b + 128) >> 8)) as u8;
+            let at = y * width..(y + 2) * width;
+            let (vignette, lamps) = (&self.vignette[at.clone()], &self.lamp[at.clone()]);
+            let pixels = colour[at.clone()].iter().zip(vignette.iter().zip(lamps));
+            let lit = self.row.iter_mut().zip(&mut self.luma[at]);
+            for ((lit, luma), (color, (vignette, lamp_here))) in lit.zip(pixels) {
+                let light = vignette * (1.0 + lamp * lamp_here);
+                let curved = |c: u8, gain: f32| self.curve[(f32::from(c) * gain * light).min(255.0) as u8 as usize];
+                *lit = [curved(color[0], gains[0]), curved(color[1], gains[1]), curved(color[2], gains[2])];
+                let [r, g, b] = lit.map(u32::from);
+                *luma = (16 + ((66 * r + 129 * g + 25 * b + 128) >> 8)) as u8;
             }
-            let start = (grain(y as i32, moment, self.salt) * NOISE as f32) as usize;
-            for x in 0..half {
-                let four = [self.row[2 * x], self.row[2 * x + 1], self.row[width + 2 * x], self.row[width + 2 * x + 1]];
-                let sum = |c: usize| four.iter().map(|p| i32::from(p[c])).sum::<i32>();
+            let noise = noise_of(y, 0);
+            let (upper, lower) = self.row.split_at(width);
+            let quads = upper.chunks_exact(2).zip(lower.chunks_exact(2)).zip(noise.chunks_exact(2));
+            let out = us[y / 2 * half..].iter_mut().zip(&mut vs[y / 2 * half..]);
+            for ((u, v), ((above, below), noise)) in out.zip(quads) {
+                let sum =
+                    |c: usize| [above[0], above[1], below[0], below[1]].iter().map(|p| i32::from(p[c])).sum::<i32>();
                 let [r, g, b] = [sum(0), sum(1), sum(2)];
-                let noise = |k: usize| i32::from(self.noise[(start + k) & (NOISE - 1)]) / 2;
-                let at = y / 2 * half + x;
-                us[at] = (128 + ((-38 * r - 74 * g + 112 * b + 512) >> 10) + noise(2 * x)).clamp(16, 240) as u8;
-                vs[at] = (128 + ((112 * r - 94 * g - 18 * b + 512) >> 10) + noise(2 * x + 1)).clamp(16, 240) as u8;
+                let off = |n: i8| 128 + i32::from(n) / 2;
+                *u = (((-38 * r - 74 * g + 112 * b + 512) >> 10) + off(noise[0])).clamp(16, 240) as u8;
+                *v = (((112 * r - 94 * g - 18 * b + 512) >> 10) + off(noise[1])).clamp(16, 240) as u8;
             }
         }
         for y in 0..height {
             let row = |y: usize| &self.luma[y * width..(y + 1) * width];
             let (above, here, below) = (row(y.saturating_sub(1)), row(y), row((y + 1).min(height - 1)));
-            let start = (grain(y as i32, moment, self.salt ^ 9) * NOISE as f32) as usize;
-            let out = &mut luma[y * width..(y + 1) * width];
-            for x in 0..width {
-                let value = if self.soft {
-                    let column = |x: usize| u32::from(above[x]) + 2 * u32::from(here[x]) + u32::from(below[x]);
-                    let (left, right) = (x.saturating_sub(1), (x + 1).min(width - 1));
-                    ((column(left) + 2 * column(x) + column(right) + 8) / 16) as i32
-                } else {
-                    i32::from(here[x])
-                };
-                out[x] = (value + i32::from(self.noise[(start + x) & (NOISE - 1)])).clamp(16, 235) as u8;
+            // A column of three to both sides of each pixel: weights 1 2 1, 16 in all.
+            let columns = &mut self.columns;
+            if self.soft {
+                for (column, ((a, h), b)) in columns[1..=width].iter_mut().zip(above.iter().zip(here).zip(below)) {
+                    *column = u16::from(*a) + 2 * u16::from(*h) + u16::from(*b);
+                }
+            } else {
+                columns[1..=width].iter_mut().zip(here).for_each(|(column, h)| *column = 4 * u16::from(*h));
+            }
+            (columns[0], columns[width + 1]) = (columns[1], columns[width]);
+            let noise = noise_of(y, 9);
+            let out = luma[y * width..(y + 1) * width].iter_mut();
+            for ((out, three), noise) in out.zip(columns.windows(3)).zip(noise) {
+                let (side, middle) = if self.soft { (three[0] + three[2], 2 * three[1]) } else { (0, 4 * three[1]) };
+                let value = ((side + middle + 8) / 16) as i16 + i16::from(*noise);
+                *out = value.clamp(16, 235) as u8;
             }
         }
         picture

@@ -69,7 +69,7 @@ pub fn views(shop: &Shop, seed: u64) -> Vec<View> {
         let (eye, target) = if kind < 0.25 {
             overhead(layout, middle, &mut chance)
         } else {
-            let low = Point2::from(chance.pick(&layout.outline).copied().unwrap_or(middle));
+            let low = chance.pick(&layout.outline).copied().unwrap_or(middle);
             let edge = layout.outline.iter().position(|p| *p == low).unwrap_or(0);
             let next = layout.outline.get((edge + 1) % layout.outline.len().max(1)).copied().unwrap_or(middle);
             let wall = low.toward(next, chance.between(0.3, 0.7)).toward(middle, 0.06);
