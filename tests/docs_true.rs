@@ -141,6 +141,7 @@ const FIGURES: &[&str] = &[
     "sim.nearest.practice.f1",
     "sim.nearest.practice.product_right",
     "sim.nearest.practice.shopper_right",
+    "sim.render.ms_per_picture",
     "sim.rush30.times_real_time",
     "soak.fd_growth",
     "soak.rss_slope_per_day",

@@ -119,6 +119,13 @@ impl Wardrobe {
         })
     }
 
+    /// What tells the clothes of `body` from what everybody wears: unit length.
+    pub fn own_clothes(&mut self, body: &str) -> Vec<f64> {
+        let worn = self.clothes(body).to_vec();
+        let shared: f64 = worn.iter().zip(&self.common).map(|(w, c)| w * c).sum();
+        unit(worn.iter().zip(&self.common).map(|(w, c)| w - shared * c).collect())
+    }
+
     /// The clothes of `body` with this noise (one number a dimension, sigma 1), `dim` times as noisy.
     pub fn seen(&mut self, body: &str, noise: &[f64], dim: f64) -> Vector {
         let length = self.looks.clothes.noise * dim;

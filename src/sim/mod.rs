@@ -13,6 +13,7 @@
 //! | `shops` | shops drawn from a seed, half of them held back from training |
 //! | `suite` | what attributors are tried on |
 //! | `oracle` | what anybody could know at best |
+//! | `render` | pictures: what cameras would see of it |
 //!
 //! Nothing here knows how the daemon explains what it sees; it only ever speaks to it over the wire.
 
@@ -34,6 +35,7 @@ pub mod plan;
 pub mod play;
 pub mod playback;
 pub mod record;
+pub mod render;
 pub mod script;
 pub mod shelves;
 pub mod shoppers;

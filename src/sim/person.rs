@@ -8,7 +8,7 @@ use crate::base::{GateId, PlateNo, Point2, Point3, ShelfId};
 use crate::events::{Credential, Direction};
 
 /// Middle of the head of a grown person above the floor, metres; they are a little taller.
-const HEAD_M: f64 = 1.65;
+pub const HEAD_M: f64 = 1.65;
 const ABOVE_HEAD_M: f64 = 0.05;
 /// Palms of hanging arms above the floor, and how far they swing out, metres.
 const REST_M: f64 = 1.0;
@@ -148,6 +148,8 @@ pub struct Person {
 pub struct Pose {
     pub body: String,
     pub floor: Point2,
+    /// Unit vector: where the body faces.
+    pub facing: Point2,
     /// From the floor to the top, metres.
     pub tall_m: f64,
     pub head: Point3,
@@ -165,6 +167,24 @@ pub struct Reaching {
     pub at_shelf: bool,
     /// What is in the hand.
     pub carries: Option<String>,
+}
+
+impl Pose {
+    /// Where the middle of the head is when it stands upright, metres.
+    pub fn rest_head_m(&self) -> f64 {
+        self.tall_m - ABOVE_HEAD_M
+    }
+
+    /// Where its hands are when they have nothing to do.
+    pub fn rest_hands(&self) -> [Point3; 2] {
+        at_rest(self.floor, self.facing, self.rest_head_m() / HEAD_M)
+    }
+}
+
+/// Left and right hand of arms that hang.
+fn at_rest(floor: Point2, facing: Point2, scale: f64) -> [Point3; 2] {
+    let left = Point2::new(-facing.y, facing.x);
+    [1.0, -1.0].map(|side| moved(moved(floor, left, side * ARM_OUT_M), facing, 0.1).at_height(REST_M * scale))
 }
 
 impl Person {
@@ -196,9 +216,7 @@ impl Person {
     pub fn pose_with(&self, t_us: i64, floor: Point2, carried_us: i64, further: bool) -> Pose {
         let scale = self.stature.scale();
         let facing = self.facing(t_us, floor);
-        let left = Point2::new(-facing.y, facing.x);
-        let rest = |side: f64| moved(moved(floor, left, side * ARM_OUT_M), facing, 0.1).at_height(REST_M * scale);
-        let mut hands = [rest(1.0), rest(-1.0)];
+        let mut hands = at_rest(floor, facing, scale);
         let mut lean = 0.0;
         let mut reaching = None;
         if let Some((reach, t)) = self.reach_near(t_us, carried_us.max(REACH_US)) {
@@ -222,7 +240,17 @@ impl Person {
         }
         let head_m = HEAD_M * scale;
         let head = moved(floor, facing, lean).at_height(head_m - lean * 0.3);
-        Pose { body: self.body.clone(), floor, tall_m: head_m + ABOVE_HEAD_M, head, hands, reach: reaching }
+        let tall_m = head_m + ABOVE_HEAD_M;
+        Pose { body: self.body.clone(), floor, facing, tall_m, head, hands, reach: reaching }
+    }
+
+    /// How far it has come on its way, metres: where its feet are in their stride.
+    pub fn walked_m(&self, t_us: i64) -> f64 {
+        let leg = |pair: &[(i64, Point2)]| {
+            let [(t0, from), (t1, to)] = [pair[0], pair[1]];
+            from.distance(to) * ((t_us - t0) as f64 / (t1 - t0).max(1) as f64).clamp(0.0, 1.0)
+        };
+        self.way.windows(2).map(leg).sum()
     }
 
     fn reach_near(&self, t_us: i64, within_us: i64) -> Option<(&Reach, i64)> {

@@ -14,6 +14,7 @@ use super::looks::Wardrobe;
 use super::people::Eye;
 use super::person::{Deed, Person, Pose};
 use super::plan::AT_READER_US;
+use super::render::Goods;
 use super::shelves::{PUSH_US, ShelfSim};
 use super::truth::{Truth, TruthLine};
 use super::world::{WALK_M_S, World};
@@ -83,6 +84,8 @@ pub struct Playback {
     wardrobe: Wardrobe,
     faults: Faults,
     truth: Truth,
+    /// What stands on the shelves, where somebody looks.
+    goods: Option<Arc<Goods>>,
     waiting: BTreeMap<TapId, Waiting>,
     /// Sent, in time order; the number keeps the order of what is sent at once.
     pending: BTreeMap<(i64, u64), Observation>,
@@ -134,6 +137,7 @@ impl Playback {
             now_us: start_us,
             people: Vec::new(),
             truth: Truth::default(),
+            goods: None,
             waiting: BTreeMap::new(),
             pending: BTreeMap::new(),
             ready: VecDeque::new(),
@@ -194,6 +198,21 @@ impl Playback {
     pub fn bodies(&self, t_us: i64) -> Vec<(String, String, Point2)> {
         let stand = self.stand(t_us);
         stand.into_iter().map(|(person, at)| (person.body.clone(), person.party.visit.clone(), at)).collect()
+    }
+
+    /// From now on hands take from these shelves: for pictures.
+    pub fn stock(&mut self, goods: Arc<Goods>) {
+        self.goods = Some(goods);
+    }
+
+    /// What stands on the shelves now; nothing, where they were never stocked.
+    pub fn goods(&self) -> Arc<Goods> {
+        self.goods.clone().unwrap_or_default()
+    }
+
+    /// Everybody in sight at a moment near now, from head to foot. Goods stay in the hand for `carried_us`.
+    pub fn poses(&self, t_us: i64, carried_us: i64) -> Vec<(&Person, Pose)> {
+        self.stand(t_us).into_iter().map(|(person, at)| (person, person.pose(t_us, at, carried_us))).collect()
     }
 
     /// Truth that is certain by now. Call after the last step, and after [`Playback::finish`] for the rest.
@@ -329,6 +348,9 @@ impl Playback {
                     }
                 }
                 deed => {
+                    if let (Deed::Reach(reach), Some(goods)) = (&deed, &mut self.goods) {
+                        Arc::make_mut(goods).touched(reach);
+                    }
                     let receiver = match &deed {
                         Deed::HandOff { to, .. } => self.people.iter().find(|guest| &guest.person.body == to),
                         _ => None,
@@ -377,8 +399,7 @@ impl Playback {
         for i in 0..self.eyes.len() {
             while self.eyes[i].next_us() < end_us {
                 let t_us = self.eyes[i].next_us();
-                let stand = self.stand(t_us).into_iter();
-                let poses: Vec<Pose> = stand.map(|(person, at)| person.pose(t_us, at, carried_us)).collect();
+                let poses: Vec<Pose> = self.poses(t_us, carried_us).into_iter().map(|(_, pose)| pose).collect();
                 let dim = self.faults.dim(t_us);
                 let (sent_us, people) = self.eyes[i].look(&poses, &mut self.wardrobe, dim);
                 self.send(sent_us, Observation::People(people));

@@ -4,6 +4,7 @@
 //! * `practice`: the labelled cases of the real shop, as told in CARRYOUT_FIELD_DATA; `hard`: generated cases there.
 //! * `f1` mean over cases, `exact` share of carts; `shopper_right` and `product_right` of matched takes and puts.
 //! * `gain`: F1 of the rule less F1 of the rule without that part, on the same recordings.
+//! * `render.ms_per_picture`: 640 x 360 with five people and more in the shop, one thread.
 //! * `rush30.times_real_time`: 30 parties come at once into 20 bays, physics and core on one thread.
 
 use super::figure::{Bar, Figure, Promise};
@@ -17,7 +18,9 @@ use crate::commands::simulate::RECORDED_START_US;
 use crate::commands::trial::{Tried, tries};
 use crate::fusion::NearestAttributor;
 use crate::sim::record::Arrivals;
+use crate::sim::render::{Cast, Goods, Renderer, Studio, views};
 use crate::sim::shoppers::Mix;
+use crate::sim::shops::{self, Part};
 use crate::sim::strip::strip;
 use crate::sim::{Crowd, Gates, Playback, Setting, World, suite};
 use std::path::{Path, PathBuf};
@@ -28,7 +31,7 @@ const fn promise(figure: &'static str, bar: Bar) -> Promise {
     Promise { figure, bar, unit: "" }
 }
 
-pub const PROMISES: [Promise; 9] = [
+pub const PROMISES: [Promise; 10] = [
     promise("sim.nearest.practice.f1", Bar::Within(0.90, 0.97)),
     promise("sim.nearest.practice.shopper_right", Bar::Within(0.95, 0.995)),
     promise("sim.nearest.practice.product_right", Bar::Within(0.95, 0.995)),
@@ -38,6 +41,7 @@ pub const PROMISES: [Promise; 9] = [
     promise("sim.nearest.gain.split", Bar::AtLeast(0.0)),
     promise("sim.nearest.gain.split.hard", Bar::AtLeast(0.02)),
     promise("sim.rush30.times_real_time", Bar::AtLeast(20.0)),
+    Promise { figure: "sim.render.ms_per_picture", bar: Bar::AtMost(10.0), unit: "ms" },
 ];
 
 /// The rule, what is left of it without a part, with its description's plates, and what the shop runs.
@@ -53,7 +57,7 @@ fn methods() -> [Method; 5] {
 }
 
 pub fn measure(how: Measure, notes: &mut Vec<String>) -> Result<Vec<Figure>, String> {
-    let [f1, shopper, product, hard_f1, hard_exact, planogram, split, hard_split, speed] = &PROMISES;
+    let [f1, shopper, product, hard_f1, hard_exact, planogram, split, hard_split, speed, picture] = &PROMISES;
     let mut figures = Vec::new();
     match std::env::var_os("CARRYOUT_FIELD_DATA").map(|dir| PathBuf::from(dir).join("nanostore")) {
         Some(dir) => {
@@ -80,6 +84,8 @@ pub fn measure(how: Measure, notes: &mut Vec<String>) -> Result<Vec<Figure>, Str
         }
     }
     figures.push(speed.measured(Some(rush(30, 60.0, how.seed)?), 1));
+    let (ms, pictures) = drawing(how.seed)?;
+    figures.push(picture.measured(Some(ms), pictures));
     Ok(figures)
 }
 
@@ -145,4 +151,44 @@ fn rush(people: usize, seconds: f64, seed: u64) -> Result<f64, String> {
         fast::run(shop, PolicyOptions::default(), Arrivals::new(&mut playback, seed, until_us), &Method::default());
     std::hint::black_box(outcome);
     Ok((until_us - RECORDED_START_US) as f64 * 1e-6 / began.elapsed().as_secs_f64())
+}
+
+/// Milliseconds a picture, the mean over four cameras and 25 moments a second apart at which five people and more are in a
+/// shop of 30 square metres; and how many pictures.
+fn drawing(seed: u64) -> Result<(f64, usize), String> {
+    let shop = Arc::new(shops::sized(Part::Training, seed, 30.0));
+    let play = suite::crowd("render".to_owned(), shop.clone(), 12, 0.0)?;
+    let planned = play.plan(seed, RECORDED_START_US)?;
+    let (seed, until_us) = (planned.seed, planned.until_us);
+    let seen_from = views(&shop, seed);
+    let studio = Studio::new(shop.clone(), seed, &seen_from);
+    let goods = Arc::new(Goods::of(&shop, seed));
+    let mut cameras = Vec::new();
+    for view in &seen_from {
+        cameras.push(Renderer::new(&studio, view, &goods)?);
+    }
+    let mut cast = Cast::new(seed, play.world.parameters.looks.clone());
+    let mut playback = play.playback(RECORDED_START_US, Gates::Assumed, planned);
+    playback.stock(goods);
+    let (mut spent_s, mut pictures, mut next_us) = (0.0, 0, RECORDED_START_US);
+    while pictures < 100 && playback.now_us() < until_us {
+        playback.step();
+        if playback.now_us() < next_us {
+            continue;
+        }
+        next_us += SECOND_US;
+        let scene = cast.scene(&playback);
+        if scene.figures.len() >= 5 {
+            let began = Instant::now();
+            for camera in &mut cameras {
+                std::hint::black_box(camera.picture(&scene));
+                pictures += 1;
+            }
+            spent_s += began.elapsed().as_secs_f64();
+        }
+    }
+    if pictures == 0 {
+        return Err("nobody came to be drawn".to_owned());
+    }
+    Ok((spent_s * 1e3 / pictures as f64, pictures))
 }

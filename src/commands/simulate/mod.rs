@@ -6,12 +6,14 @@
 //!     carryout simulate --drawn held-back --family hard --cases 40 --faults plate-dead,lost --record DIR --receipts
 //!     carryout simulate --shop DIR --shoppers 30 --minutes 10 --seed N --publish mqtt://127.0.0.1:1883
 //!     carryout simulate --drawn training --cases 2000 --seed N --export DIR
+//!     carryout simulate --drawn training --cases 50 --seed N --frames DIR --frames-per-second 0.1
 //!
 //! A recording of one case lies in DIR; of several, each in a directory named after it, and DIR has the truth of all.
 //! Beside `observations.cbor` and `truth.jsonl` lie `shop/`, the shop files as the system is told them, and `gallery.json`,
 //! the looks of its products; with `--receipts` also what the core makes of it and what anybody could have made of it at best,
 //! for `carryout score`.
 
+mod frames;
 mod lessons;
 
 use super::cores;
@@ -41,8 +43,8 @@ pub const RECORDED_START_US: i64 = 1_760_000_000_000_000;
 
 #[derive(Clone, Debug, clap::Args)]
 #[command(group = clap::ArgGroup::new("where").required(true).args(["script", "shop", "drawn"]))]
-#[command(group = clap::ArgGroup::new("cases of").multiple(true).args(["family", "export"]))]
-#[command(group = clap::ArgGroup::new("to").required(true).multiple(true).args(["record", "publish", "export"]))]
+#[command(group = clap::ArgGroup::new("cases of").multiple(true).args(["family", "export", "frames"]))]
+#[command(group = clap::ArgGroup::new("to").required(true).multiple(true).args(["record", "publish", "export", "frames"]))]
 pub struct SimulateArgs {
     /// Script to play (case,t_s,action,gondola,shelf,plates,product,quantity,weight_g,shopper)
     #[arg(long, requires_all = ["geometry", "planogram", "products"])]
@@ -107,6 +109,12 @@ pub struct SimulateArgs {
     /// Write a training set into this directory: interactions with what really happened. Of shops drawn for training only
     #[arg(long, value_name = "DIR", conflicts_with_all = ["record", "publish", "shoppers", "minutes", "mix", "faults", "parameters"])]
     pub export: Option<PathBuf>,
+    /// Write pictures with labels into this directory: what cameras would see of the cases, of any shop
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["record", "publish", "export", "shoppers", "minutes", "mix", "faults", "parameters"])]
+    pub frames: Option<PathBuf>,
+    /// Pictures of each camera a second, at moments drawn by chance
+    #[arg(long, value_name = "F", default_value_t = 2.0, requires = "frames")]
+    pub frames_per_second: f64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -130,6 +138,9 @@ pub async fn simulate(args: &SimulateArgs) -> Result<String, String> {
             );
         }
         return lessons::write(dir, args.family.as_deref(), args.cases, args.seed);
+    }
+    if let Some(dir) = &args.frames {
+        return frames::write(dir, &frames::plays(args)?, args.seed, args.frames_per_second);
     }
     let plays = plays(args)?;
     let mut report = String::new();

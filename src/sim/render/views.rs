@@ -1,0 +1,220 @@
+//! A shop's cameras, as pictures need them: projection, lens, size.
+//!
+//! A layout whose cameras have projections is drawn through those. One of `people` cameras, whose messages say nothing of
+//! pixels, gets four cameras from a seed: in corners and on walls, 2.3 to 3.0 m up, now and then on a high ceiling; 640 x
+//! 360, 70 to 95 degrees wide, lenses a little bent.
+
+use crate::base::geometry::within;
+use crate::base::{CameraId, Point2, Point3};
+use crate::shop::pose::Pose;
+use crate::shop::{Camera, CameraKind, Layout, Lens, Shop};
+use crate::sim::chance::Chance;
+use serde::Serialize;
+
+const SIZE: (u32, u32) = (640, 360);
+const CAMERAS: usize = 4;
+/// A camera is not said to see further than this, metres.
+const FAR_M: f64 = 8.0;
+
+#[derive(Clone, Debug)]
+pub struct View {
+    pub camera: Camera,
+    pub lens: Option<Lens>,
+}
+
+/// A camera as `cameras.json` describes it.
+#[derive(Debug, Serialize)]
+pub struct Described {
+    camera: CameraId,
+    size: (u32, u32),
+    /// World metres (x, y, z, 1) to undistorted pixels (u w, v w, w).
+    projection: [[f64; 4]; 3],
+    /// Brown-Conrady; `null`: straight.
+    lens: Option<LensTerms>,
+    position_m: Point3,
+}
+
+#[derive(Debug, Serialize)]
+struct LensTerms {
+    fx: f64,
+    fy: f64,
+    cx: f64,
+    cy: f64,
+    k1: f64,
+    k2: f64,
+    p1: f64,
+    p2: f64,
+    k3: f64,
+}
+
+pub fn views(shop: &Shop, seed: u64) -> Vec<View> {
+    let layout = &shop.layout;
+    let seen = layout.cameras.values().filter(|camera| camera.projection.is_some());
+    let known: Vec<View> = seen
+        .map(|camera| View { camera: camera.clone(), lens: layout.lenses.get(&camera.id).copied() })
+        .filter(|view| view.camera.size.0 > 0)
+        .collect();
+    if !known.is_empty() {
+        return known;
+    }
+    let mut chance = Chance::new(seed, &format!("views/{}", shop.id));
+    let mut corners = corners(&layout.outline);
+    for i in (1..corners.len()).rev() {
+        corners.swap(i, chance.below(i + 1));
+    }
+    let middle = middle(&layout.outline);
+    let view = |k: usize| {
+        let lens = lens(&mut chance);
+        let kind = chance.unit();
+        let (eye, target) = if kind < 0.25 {
+            overhead(layout, middle, &mut chance)
+        } else {
+            let low = chance.pick(&layout.outline).copied().unwrap_or(middle);
+            let edge = layout.outline.iter().position(|p| *p == low).unwrap_or(0);
+            let next = layout.outline.get((edge + 1) % layout.outline.len().max(1)).copied().unwrap_or(middle);
+            let wall = low.toward(next, chance.between(0.3, 0.7)).toward(middle, 0.06);
+            let corner = corners.get(k % corners.len().max(1)).copied().unwrap_or(wall);
+            on_wall(if kind < 0.45 { wall } else { corner }, middle, &mut chance)
+        };
+        let pose = Pose::looking_at(eye, target).unwrap_or(Pose::new(eye, [std::f64::consts::PI, 0.0, 0.0]));
+        let pose = rolled(pose, chance.between(-0.04, 0.04));
+        let id = CameraId::new(format!("cam-{}", k + 1));
+        // Where the stream of a simulated camera will be.
+        let kind = CameraKind::Rtsp { url: format!("rtsp://127.0.0.1:8554/{id}") };
+        let covers = covers(&lens, &pose);
+        let camera = Camera { id, kind, covers, projection: Some(lens.projection(&pose)), size: SIZE };
+        View { camera, lens: Some(lens) }
+    };
+    (0..CAMERAS).map(view).collect()
+}
+
+/// The shop with these cameras instead of its own.
+pub fn equipped(shop: &Shop, views: &[View]) -> Shop {
+    let mut shop = shop.clone();
+    shop.layout.cameras = views.iter().map(|view| (view.camera.id.clone(), view.camera.clone())).collect();
+    let lens = |view: &View| view.lens.map(|lens| (view.camera.id.clone(), lens));
+    shop.layout.lenses = views.iter().filter_map(lens).collect();
+    shop
+}
+
+impl View {
+    /// Where the camera hangs: the point that its projection takes to nowhere.
+    pub fn eye(&self) -> Point3 {
+        let Some(p) = self.camera.projection else { return Point3::default() };
+        // Cramer's rule for M c = -p.
+        let det = |c: [[f64; 3]; 3]| {
+            c[0][0] * (c[1][1] * c[2][2] - c[1][2] * c[2][1]) - c[0][1] * (c[1][0] * c[2][2] - c[1][2] * c[2][0])
+                + c[0][2] * (c[1][0] * c[2][1] - c[1][1] * c[2][0])
+        };
+        let m = p.map(|row| [row[0], row[1], row[2]]);
+        let with = |column: usize| {
+            let mut changed = m;
+            (0..3).for_each(|row| changed[row][column] = -p[row][3]);
+            det(changed) / det(m)
+        };
+        Point3::new(with(0), with(1), with(2))
+    }
+
+    pub fn described(&self) -> Described {
+        let terms = |l: Lens| {
+            let Lens { fx, fy, cx, cy, k1, k2, p1, p2, k3 } = l;
+            LensTerms { fx, fy, cx, cy, k1, k2, p1, p2, k3 }
+        };
+        Described {
+            camera: self.camera.id.clone(),
+            size: self.camera.size,
+            projection: self.camera.projection.unwrap_or_default(),
+            lens: self.lens.map(terms),
+            position_m: self.eye(),
+        }
+    }
+}
+
+fn middle(outline: &[Point2]) -> Point2 {
+    let n = outline.len().max(1) as f64;
+    Point2::new(outline.iter().map(|p| p.x).sum::<f64>() / n, outline.iter().map(|p| p.y).sum::<f64>() / n)
+}
+
+/// 25 cm into the room from each corner that stands out.
+fn corners(outline: &[Point2]) -> Vec<Point2> {
+    let n = outline.len();
+    let inward = |i: usize| {
+        let (before, at, after) = (outline[(i + n - 1) % n], outline[i], outline[(i + 1) % n]);
+        let (a, b) = (at.distance(before).max(1e-9), at.distance(after).max(1e-9));
+        let x = (before.x - at.x) / a + (after.x - at.x) / b;
+        let y = (before.y - at.y) / a + (after.y - at.y) / b;
+        let length = (x * x + y * y).sqrt().max(1e-9);
+        Point2::new(at.x + x / length * 0.25, at.y + y / length * 0.25)
+    };
+    (0..n).map(inward).filter(|p| within(outline, *p)).collect()
+}
+
+/// Looks into the room, a little to one side of its middle, at what is 2 to 4.5 m away.
+fn on_wall(at: Point2, middle: Point2, chance: &mut Chance) -> (Point3, Point3) {
+    let (dx, dy) = (middle.x - at.x, middle.y - at.y);
+    let away = (dx * dx + dy * dy).sqrt().max(0.1);
+    let (sin, cos) = libm::sincos(chance.between(-0.3, 0.3));
+    let far = away.clamp(2.0, 4.5) * chance.between(0.7, 1.1) / away;
+    let target = Point2::new(at.x + (dx * cos - dy * sin) * far, at.y + (dx * sin + dy * cos) * far);
+    (at.at_height(chance.between(2.3, 3.0)), target.at_height(chance.between(0.5, 1.2)))
+}
+
+/// On a high ceiling, nearly straight down, over a way where people walk.
+fn overhead(layout: &Layout, middle: Point2, chance: &mut Chance) -> (Point3, Point3) {
+    let mut at = middle;
+    for _ in 0..20 {
+        let (a, b) = (chance.pick(&layout.outline), chance.pick(&layout.outline));
+        let Some((a, b)) = a.zip(b) else { break };
+        at = a.toward(*b, chance.unit()).toward(middle, chance.unit());
+        if within(&layout.outline, at) && !layout.bays.values().any(|bay| within(&bay.footprint, at)) {
+            break;
+        }
+    }
+    let (sin, cos) = libm::sincos(chance.between(0.0, std::f64::consts::TAU));
+    let out = chance.between(0.3, 1.8);
+    let eye = at.at_height(chance.between(3.0, 4.6));
+    (eye, Point2::new(at.x + cos * out, at.y + sin * out).at_height(0.0))
+}
+
+/// Bent by at most a tenth at the picture's corners, mostly inwards.
+fn lens(chance: &mut Chance) -> Lens {
+    let (w, h) = (f64::from(SIZE.0), f64::from(SIZE.1));
+    let fx = w / 2.0 / libm::tan(chance.between(70.0, 95.0).to_radians() / 2.0);
+    let corner2 = (w * w + h * h) / 4.0 / (fx * fx);
+    Lens {
+        fx,
+        fy: fx * chance.between(0.995, 1.005),
+        cx: w / 2.0 + chance.between(-8.0, 8.0),
+        cy: h / 2.0 + chance.between(-6.0, 6.0),
+        k1: -chance.between(-0.02, 0.10) / corner2,
+        k2: chance.between(0.0, 0.015) / (corner2 * corner2),
+        p1: chance.between(-0.0008, 0.0008),
+        p2: chance.between(-0.0008, 0.0008),
+        k3: 0.0,
+    }
+}
+
+/// Turned about the way it looks, radians: nobody hangs a camera quite straight.
+fn rolled(pose: Pose, by: f64) -> Pose {
+    let (sin, cos) = libm::sincos(by);
+    let rotation = pose.rotation.map(|[x, y, z]| [x * cos + y * sin, y * cos - x * sin, z]);
+    Pose { rotation, ..pose }
+}
+
+/// Where the picture's edge meets the floor, or [`FAR_M`] from the camera where it does not.
+fn covers(lens: &Lens, pose: &Pose) -> Vec<Point2> {
+    let (w, h) = (f64::from(SIZE.0), f64::from(SIZE.1));
+    let edge = [[0.0, 0.0], [w / 2.0, 0.0], [w, 0.0], [w, h / 2.0], [w, h], [w / 2.0, h], [0.0, h], [0.0, h / 2.0]];
+    let eye = pose.position;
+    let on_floor = |seen: [f64; 2]| {
+        let ideal = lens.undistort(Point2::from(seen));
+        let toward = Point3::new((ideal.x - lens.cx) / lens.fx, (ideal.y - lens.cy) / lens.fy, 1.0);
+        let p = pose.apply(toward);
+        let (dx, dy, dz) = (p.x - eye.x, p.y - eye.y, p.z - eye.z);
+        let flat = (dx * dx + dy * dy).sqrt().max(1e-9);
+        let t = if dz < -1e-6 { (-eye.z / dz).min(FAR_M / flat) } else { FAR_M / flat };
+        let to = |m: f64| (m * 1e3).round() / 1e3 + 0.0;
+        Point2::new(to(eye.x + dx * t), to(eye.y + dy * t))
+    };
+    edge.map(on_floor).to_vec()
+}
