@@ -72,6 +72,7 @@ fn read(number: u32, device: &str, show: &Show, enough: &AtomicBool) -> Ended {
     if let Err(cause) = camera.open_stream() {
         return failed("starting", cause);
     }
+    (show.on_decoder)(&format!("{:?}", camera.frame_format()).to_lowercase());
     let mut broken = 0;
     while !show.stopped() && !enough.load(Ordering::Relaxed) {
         let buffer = match camera.frame() {
@@ -86,6 +87,8 @@ fn read(number: u32, device: &str, show: &Show, enough: &AtomicBool) -> Ended {
         match frame {
             Ok(Some(frame)) => {
                 broken = 0;
+                // A webcam's every picture is whole, MJPEG or not.
+                show.set_whole(show.whole() + 1);
                 (show.on_frame)(frame);
             }
             Ok(None) => (show.on_refused)(),
