@@ -162,8 +162,10 @@ fn camera_kills_and_freezes_harm_nobody_else() {
     listener.join().unwrap();
     drop((victims, bystander));
     let (heard, worst_s) = (heard.load(Ordering::Relaxed), worst_us.load(Ordering::Relaxed) as f64 / 1e6);
+    let eighths: Vec<f64> =
+        (1..=8).filter_map(|n| samples.get((samples.len() * n / 8).checked_sub(1)?)).map(|s| s.1 / 1024.0).collect();
     println!(
-        "{faults} faults in {seconds:.0} s; slowest back {slowest:.1?}; files {} then {}, threads {} then {}, memory {:.1} then \
+        "{faults} faults in {seconds:.0} s; memory at each eighth {eighths:.1?} MiB; slowest back {slowest:.1?}; files {} then {}, threads {} then {}, memory {:.1} then \
          {:.1} MiB, {:.2} KiB a fault; bystander {:.1} frames/s, {heard} messages, silent for {worst_s:.2} s at most; {:?}",
         first.0,
         last.0,

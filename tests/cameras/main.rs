@@ -1,12 +1,19 @@
 //! The camera path on real parts. Without its features there is none.
 #![cfg(all(feature = "cameras", feature = "onnx"))]
 
+#[path = "../common/mod.rs"]
+mod common;
+#[path = "../common/mosquitto.rs"]
+mod mosquitto;
+
 mod campaign;
 mod disc;
 mod live;
+mod perceive;
 mod server;
 mod streams;
 mod walkers;
+mod watch;
 
 use std::io::Write;
 use std::sync::{Mutex, Once, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};

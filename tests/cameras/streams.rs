@@ -229,9 +229,9 @@ fn camera_errors_have_names_and_other_cameras_carry_on() {
         ("a wrong password", Some(Lie::Status("401 Unauthorized")), "refuses our user and password"),
         ("a wrong path", Some(Lie::Status("404 Not Found")), "no such stream"),
         ("a codec nobody knows", Some(Lie::Sdp(STRANGE)), "set it to H.264, H.265 or MJPEG"),
-        ("sound only", Some(Lie::Sdp(SOUND)), ""),
+        ("sound only", Some(Lie::Sdp(SOUND)), "it sends no video that is understood"),
         ("broken pictures", Some(Lie::Sdp(VIDEO)), "picture"),
-        ("no RTSP at all", Some(Lie::Http), ""),
+        ("no RTSP at all", Some(Lie::Http), "does not answer as a camera does"),
         ("nobody there", None, "cannot be reached"),
     ];
     let liars: Vec<Option<Liar>> = rows.iter().map(|(_, lie, _)| lie.clone().map(Liar::start)).collect();

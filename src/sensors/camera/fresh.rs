@@ -107,7 +107,8 @@ mod tests {
     fn frozen_is_told_from_still() {
         // Ten pictures a second; `whole_every`: pictures from one whole one to the next.
         type Picture = fn(usize) -> (usize, u8);
-        let table: [(&str, usize, Picture, Option<(Fault, std::ops::RangeInclusive<i64>)>); 8] = [
+        type Expected = Option<(Fault, std::ops::RangeInclusive<i64>)>;
+        let table: [(&str, usize, Picture, Expected); 8] = [
             ("a living sensor", 10, |i| (i, 100), None),
             ("a still scene, new with every whole picture", 20, |i| (i / 20, 100), None),
             ("the same, four seconds between whole ones", 40, |i| (i / 40, 100), None),

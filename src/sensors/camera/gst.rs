@@ -200,6 +200,7 @@ fn told(error: &gst::glib::Error, missing: Option<&str>) -> String {
     let what = match (error.kind::<ResourceError>(), error.kind::<StreamError>()) {
         (Some(ResourceError::NotAuthorized), _) => "it refuses our user and password; look at the login in its `url`",
         (Some(ResourceError::NotFound), _) => "there is no such stream or file; look at the path in shop.toml",
+        (Some(ResourceError::Read), _) => "it does not answer as a camera does; look at host and port in its `url`",
         (Some(ResourceError::OpenRead | ResourceError::OpenReadWrite), _) => {
             "it cannot be reached; power, network, and the host in its `url`"
         }

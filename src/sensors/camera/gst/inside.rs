@@ -77,7 +77,7 @@ impl Inside {
         } else if class.contains("Depayloader") {
             let here = self.clone();
             probe(element, move |buffer| here.packet(buffer));
-        } else if is_picture_decoder(&class) {
+        } else if is_picture_decoder(class) {
             self.found.lock().expect("inside").decoder = Some(factory.name().to_string());
             let here = self.clone();
             probe(element, move |buffer| {
@@ -135,7 +135,7 @@ impl Report {
             return None;
         }
         let (seconds, fraction, rtp) = (i64::from(word(8)?), u64::from(word(12)?), word(16)?);
-        Some(Report { rtp, ntp_us: seconds * 1_000_000 + (fraction * 1_000_000 >> 32) as i64, rate })
+        Some(Report { rtp, ntp_us: seconds * 1_000_000 + ((fraction * 1_000_000) >> 32) as i64, rate })
     }
 
     /// RTP timestamps go round every 13 hours (at 90 kHz); half of that either way of the report is meant.
