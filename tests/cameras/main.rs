@@ -12,6 +12,7 @@ mod live;
 mod perceive;
 mod server;
 mod streams;
+mod usb;
 mod walkers;
 mod watch;
 

@@ -36,14 +36,14 @@ impl SenderClock {
         };
         let delay = arrival.0.saturating_sub(sent_us);
         let offset = match self.line {
-            Some((offset, since)) if (delay - offset).abs() <= JUMP_US => {
+            Some((offset, since)) if delay.abs_diff(offset) <= JUMP_US as u64 => {
                 let risen = offset + (arrival.since(since) as f64 * DRIFT) as i64;
                 risen.min(delay)
             }
             _ => delay,
         };
         self.line = Some((offset, arrival));
-        let taken = ShopTime(sent_us + offset).min(arrival);
+        let taken = ShopTime(sent_us.saturating_add(offset)).min(arrival);
         let taken = self.last.map_or(taken, |last| taken.max(ShopTime(last.0 + 1)).min(arrival));
         self.last = Some(taken);
         Some(taken)
@@ -94,13 +94,19 @@ mod tests {
     #[test]
     fn a_clock_that_jumps_begins_a_new_line_and_a_silent_one_leaves_arrivals() {
         let mut clock = SenderClock::default();
-        let at = |ms: i64| ShopTime(START + ms * MS_US);
-        assert_eq!(clock.taken(None, at(0)), None);
-        assert_eq!(clock.taken(Some(5_000_000), at(100)), Some(at(100)), "the first way is the shortest known");
-        assert_eq!(clock.taken(Some(5_100_000), at(230)), Some(at(200)), "held up for 30 ms");
-        assert_eq!(clock.taken(Some(9_905_100_000), at(300)), Some(at(300)), "its clock was set");
-        assert_eq!(clock.taken(Some(9_905_200_000), at(450)), Some(at(400)));
-        assert_eq!(clock.taken(Some(i64::MIN + 1), at(500)), Some(at(500)), "no time at all");
-        assert_eq!(clock.taken(None, at(600)), None);
+        for (story, sent_us, arrival_ms, taken_ms) in [
+            ("no report yet", None, 0, None),
+            ("the first way is the shortest known", Some(5_000_000), 100, Some(100)),
+            ("held up for 30 ms", Some(5_100_000), 230, Some(200)),
+            ("its clock was set", Some(9_905_100_000), 300, Some(300)),
+            ("held up for 50 ms", Some(9_905_200_000), 450, Some(400)),
+            ("no time at all", Some(i64::MIN + 1), 500, Some(500)),
+            ("silent again", None, 600, None),
+        ] {
+            let taken = clock.taken(sent_us, ShopTime(START + arrival_ms * MS_US));
+            // To the millisecond: between two pictures the offset rises by a few microseconds.
+            let ms = taken.map(|at| (at.since(ShopTime(START)) as f64 / 1e3).round() as i64);
+            assert_eq!(ms, taken_ms, "{story}");
+        }
     }
 }
