@@ -43,6 +43,9 @@ pub struct Plane<'a> {
 impl Frame {
     /// Copies the visible part out of a decoder's planes (three for I420, two for NV12). `None` if they are too small
     /// for a picture of that size.
+    ///
+    /// Holding the decoder's buffer instead would save 3 % of what decoding costs (0.016 ms of 0.5 ms for 768 x 576 in
+    /// H.264, one thread) and would take a buffer out of the decoder's pool for as long as somebody looks at it.
     pub fn copy(
         (width, height): (usize, usize),
         pixels: Pixels,

@@ -7,15 +7,20 @@ use super::Frame;
 use super::watch::{Ended, POLL, Show};
 use crate::base::ShopTime;
 use nokhwa::pixel_format::RgbFormat;
-use nokhwa::utils::{CameraIndex, RequestedFormat, RequestedFormatType, Resolution};
+use nokhwa::utils::{CameraFormat, CameraIndex, FrameFormat, RequestedFormat, RequestedFormatType, Resolution};
 use nokhwa::{Buffer, Camera};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::thread;
 
-/// What is asked for; a camera that has no such picture gives its own first choice.
+/// What is asked for, as near as the camera has it; one with other formats only gives its own first choice.
 const SIZE: Resolution = Resolution { width_x: 640, height_y: 480 };
+const FPS: u32 = 10;
+
+/// MJPEG first: several cameras fit on one bus, and nearly every webcam has it. YUYV takes 6 MB/s of the bus each.
+const FORMATS: [FrameFormat; 2] = [FrameFormat::MJPEG, FrameFormat::YUYV];
 
 /// Pictures in a row that cannot be decoded before the camera is opened anew. A webcam's first MJPEG pictures are
 /// often broken.
@@ -65,7 +70,11 @@ fn number_of(device: &str) -> Option<u32> {
 fn read(number: u32, device: &str, show: &Show, enough: &AtomicBool) -> Ended {
     let failed = |deed: &str, cause: nokhwa::NokhwaError| Ended::Failed(format!("{deed} USB camera {device}: {cause}"));
     let open = |wanted| Camera::new(CameraIndex::Index(number), RequestedFormat::new::<RgbFormat>(wanted));
-    let opened = open(RequestedFormatType::HighestResolution(SIZE)).or_else(|_| open(RequestedFormatType::None));
+    let like = |format| RequestedFormatType::Closest(CameraFormat::new(SIZE, format, FPS));
+    let opened = FORMATS
+        .into_iter()
+        .find_map(|format| open(like(format)).ok())
+        .map_or_else(|| open(RequestedFormatType::None), Ok);
     let mut camera = match opened {
         Ok(camera) => camera,
         Err(cause) => return failed("opening", cause),
@@ -92,7 +101,7 @@ fn read(number: u32, device: &str, show: &Show, enough: &AtomicBool) -> Ended {
                 (show.on_refused)();
                 broken += 1;
                 if broken >= BROKEN_MAX {
-                    return failed("decoding pictures of", cause);
+                    return Ended::Failed(format!("decoding pictures of USB camera {device}: {cause}"));
                 }
             }
         }
@@ -100,9 +109,11 @@ fn read(number: u32, device: &str, show: &Show, enough: &AtomicBool) -> Ended {
     Ended::Stopped
 }
 
-/// `Ok(None)`: decoded, and no picture.
-fn frame_of(buffer: &Buffer, arrival: ShopTime) -> Result<Option<Frame>, nokhwa::NokhwaError> {
-    let image = buffer.decode_image::<RgbFormat>()?;
+/// `Ok(None)`: decoded, and no picture. The error is a sentence. The JPEG library unwinds from what it cannot read; a broken
+/// picture costs that picture, not the camera.
+fn frame_of(buffer: &Buffer, arrival: ShopTime) -> Result<Option<Frame>, String> {
+    let decoded = catch_unwind(AssertUnwindSafe(|| buffer.decode_image::<RgbFormat>()));
+    let image = decoded.map_err(|_| "it is no JPEG, or a broken one".to_owned())?.map_err(|error| error.to_string())?;
     let size = (image.width() as usize, image.height() as usize);
     Ok(Frame::from_rgb(size, image.as_raw(), arrival))
 }
@@ -112,7 +123,6 @@ mod tests {
     use super::*;
     use crate::sensors::camera::jpeg::JpegWriter;
     use crate::sensors::camera::{Pixels, Plane};
-    use nokhwa::utils::FrameFormat;
 
     /// A left half of one grey and a right half of another.
     fn halves() -> Frame {
