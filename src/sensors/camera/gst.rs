@@ -22,6 +22,7 @@ use gstreamer::prelude::*;
 use gstreamer_app::{AppSink, AppSinkCallbacks};
 use gstreamer_video::{VideoFormat, VideoFrameExt, VideoFrameRef, VideoInfo};
 use inside::Inside;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 /// Milliseconds of network jitter that are smoothed; later packets are dropped rather than waited for.
@@ -122,7 +123,9 @@ fn play(built: Result<(Playing, AppSink), String>, show: &Show) -> Ended {
     };
     let inside = Inside::of(&pipeline.0);
     let before = show.whole();
-    let (here, seen, clock) = (show.clone(), inside.clone(), Mutex::new(SenderClock::default()));
+    let shown = Arc::new(AtomicBool::new(false));
+    let (here, seen, any) = (show.clone(), inside.clone(), shown.clone());
+    let clock = Mutex::new(SenderClock::default());
     let on_sample = move |sink: &AppSink| {
         let sample = sink.pull_sample().map_err(|_| gst::FlowError::Eos)?;
         let arrival = here.clock.now();
@@ -131,6 +134,7 @@ fn play(built: Result<(Playing, AppSink), String>, show: &Show) -> Ended {
                 let sent_us = seen.sent_us(sample.buffer().and_then(|buffer| buffer.pts()));
                 frame.captured = clock.lock().expect("sender's clock").taken(sent_us, arrival);
                 here.set_whole(before + seen.whole());
+                any.store(true, Ordering::Relaxed);
                 (here.on_frame)(frame);
             }
             None => (here.on_refused)(),
@@ -139,7 +143,7 @@ fn play(built: Result<(Playing, AppSink), String>, show: &Show) -> Ended {
     };
     frames.set_callbacks(AppSinkCallbacks::builder().new_sample(on_sample).build());
     let ended = until_ended(&pipeline, &inside, show);
-    if show.whole() == before
+    if !shown.load(Ordering::Relaxed)
         && !matches!(ended, Ended::Stopped)
         && let Some(decoder) = inside.decoder()
         && decoders::give_up_on(&decoder)

@@ -7,7 +7,7 @@
 //! are counted by reason; it never costs memory or delays a camera.
 
 mod frame;
-mod fresh;
+pub mod fresh;
 mod health;
 mod mailroom;
 pub mod sender;
