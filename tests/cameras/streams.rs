@@ -7,7 +7,7 @@ use carryout::base::{CameraId, Counters, ShopTime};
 use carryout::sensors::camera::{CameraOptions, Frame, Health, Healths, Mailroom, State, Watch, watch};
 use carryout::shop::{Camera, CameraKind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -284,24 +284,4 @@ fn camera_login_is_read_from_a_file_and_never_said() {
     let json = serde_json::to_string(&eyes.healths.all()).unwrap();
     let said = format!("{json}{:?}{}{:?}", eyes.healths.all(), crate::log_so_far(), eyes.counters.all());
     assert!(said.contains("camera alive") && !said.contains("sesame"), "a password was said");
-}
-
-/// A frame is copied out of the decoder's buffer: what that costs beside decoding is printed, not judged.
-#[test]
-fn camera_copy_of_a_frame_is_cheap() {
-    let _machine = crate::shared();
-    let (width, height) = (1_920, 1_080);
-    let data = vec![100u8; (width + 64) * height * 3 / 2];
-    let stride = width + 64;
-    let plane = |from: usize, stride: usize| carryout::sensors::camera::Plane { data: &data[from..], stride };
-    let planes = [plane(0, stride), plane(stride * height, stride)];
-    let copied = AtomicUsize::new(0);
-    let began = Instant::now();
-    for _ in 0..50 {
-        let frame =
-            Frame::copy((width, height), carryout::sensors::camera::Pixels::Nv12, &planes, ShopTime(0)).unwrap();
-        copied.fetch_add(usize::from(frame.luma()[0]), Ordering::Relaxed);
-    }
-    assert_eq!(copied.into_inner(), 5_000);
-    println!("copying a frame of {width} x {height}: {:.2} ms", began.elapsed().as_secs_f64() * 20.0);
 }
