@@ -1,6 +1,8 @@
 //! Parse arguments, set up logging, dispatch, exit codes. Everything else is in the library.
 
-use carryout::commands::{bench, check, demo, doctor, export, import, init, replay, run, score, simulate, verify};
+use carryout::commands::{
+    bench, check, demo, doctor, export, import, init, perceive, replay, run, score, simulate, verify, watch,
+};
 use clap::{Parser, Subcommand};
 use std::error::Error;
 use std::io::{IsTerminal, Write};
@@ -21,6 +23,8 @@ struct Cli {
 #[derive(Subcommand)]
 enum Verb {
     Run(run::RunArgs),
+    Perceive(perceive::PerceiveArgs),
+    Watch(watch::WatchArgs),
     Check(check::CheckArgs),
     Init(Box<init::InitArgs>),
     Doctor(doctor::DoctorArgs),
@@ -58,6 +62,8 @@ fn main() -> ExitCode {
 fn dispatch(verb: Verb) -> Result<ExitCode, Box<dyn Error + Send + Sync>> {
     Ok(match verb {
         Verb::Run(args) => run::run(&args)?,
+        Verb::Perceive(args) => runtime()?.block_on(perceive::run(&args))?,
+        Verb::Watch(args) => runtime()?.block_on(watch::run(&args))?,
         Verb::Check(args) => check::run(&args)?,
         Verb::Doctor(args) => runtime()?.block_on(doctor::run(&args))?,
         Verb::Init(args) => runtime()?.block_on(init::run(&args))?,

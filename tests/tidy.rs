@@ -38,7 +38,10 @@ const CORE: &[&str] = &["base", "shop", "carts", "events", "tracking", "fusion",
 
 /// A foreign library's types stay in its adapter.
 const ADAPTERS: &[(&str, &[&str])] = &[
-    ("gstreamer", &["src/sensors/camera/gst.rs", "src/sim/eyes.rs"]),
+    (
+        "gstreamer",
+        &["src/sensors/camera/gst.rs", "src/sensors/camera/gst/*", "src/sensors/camera/jpeg.rs", "src/sim/eyes.rs"],
+    ),
     ("opencv", &["src/perception/picture.rs"]),
     ("ort", &["src/perception/ort.rs"]),
     ("nokhwa", &["src/sensors/camera/usb.rs"]),

@@ -39,6 +39,17 @@ const MARK: &str = "credential:";
 const DIRECTORY: &str = "CREDENTIALS_DIRECTORY";
 
 impl SecretFile {
+    /// As the config writes it: a path, or `credential:NAME`.
+    pub fn parse(text: &str) -> Result<SecretFile, &'static str> {
+        let Some(name) = text.strip_prefix(MARK) else { return Ok(SecretFile::File(text.into())) };
+        // What systemd takes for a credential's name; a slash would lead out of its directory.
+        let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+        if name.is_empty() || name.len() > 255 || name.starts_with('.') || !name.chars().all(plain) {
+            return Err("after `credential:` stands a name of letters, digits, dashes and dots");
+        }
+        Ok(SecretFile::Credential(name.to_owned()))
+    }
+
     /// Relative paths begin at `directory`; a credential stays what it is.
     pub fn resolve(&mut self, directory: &Path) {
         if let SecretFile::File(path) = self {
@@ -103,14 +114,7 @@ impl From<PathBuf> for SecretFile {
 
 impl<'de> Deserialize<'de> for SecretFile {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<SecretFile, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        let Some(name) = text.strip_prefix(MARK) else { return Ok(SecretFile::File(text.into())) };
-        // What systemd takes for a credential's name; a slash would lead out of its directory.
-        let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
-        if name.is_empty() || name.len() > 255 || name.starts_with('.') || !name.chars().all(plain) {
-            return Err(D::Error::custom("after `credential:` stands a name of letters, digits, dashes and dots"));
-        }
-        Ok(SecretFile::Credential(name.to_owned()))
+        SecretFile::parse(&String::deserialize(deserializer)?).map_err(D::Error::custom)
     }
 }
 

@@ -2,14 +2,14 @@
 //!
 //! Config, secret files, shop files and models. It starts nothing, writes nothing and asks nobody.
 
-use super::credentials::readable_here;
+use super::credentials::{cameras_readable_here, readable_here};
 use crate::base::{SecretError, SecretFile};
 use crate::config::{CONFIG_FILE, Config};
 use crate::perception::locate;
 use crate::perception::manifest::Manifest;
 use crate::sensors::mqtt::tls;
 use crate::shop::problems::{Problem, Problems};
-use crate::shop::{CameraKind, Shop};
+use crate::shop::{CameraKind, LoginError, RtspAddress, Shop};
 use std::fmt::Write;
 use std::net::IpAddr;
 use std::os::unix::fs::PermissionsExt;
@@ -87,6 +87,7 @@ pub fn look(args: &CheckArgs) -> Looked {
         }
         Err(mut found) => looked.problems.append(&mut found),
     }
+    looked.problems.extend(looked.shop.iter().flat_map(|shop| logins(shop, config_file(args).as_deref())));
     if let Some(config) = &looked.config {
         let pictures = looked.shop.as_ref().is_some_and(has_pictures);
         let (found, mut names) = models(&config.vision.model, pictures);
@@ -187,6 +188,32 @@ fn secrets(config: &Config) -> Vec<Problem> {
         problems.append(&mut found.into_sorted());
     }
     problems
+}
+
+/// Logins that camera addresses name: there, and user:password. The others sell on without that camera, so it is a warning.
+fn logins(shop: &Shop, config_file: Option<&Path>) -> Vec<Problem> {
+    let mut shop = shop.clone();
+    if let Some(file) = config_file {
+        cameras_readable_here(&mut shop, file);
+    }
+    let mut problems = Problems::of("shop.toml");
+    for camera in shop.layout.cameras.values() {
+        let CameraKind::Rtsp { url } = &camera.kind else { continue };
+        match RtspAddress::parse(url).map(|address| address.login()) {
+            // Told already, or nothing wrong.
+            Err(_) | Ok(Ok(_)) => {}
+            Ok(Err(LoginError::Secret(SecretError::NoDirectory(name)))) => {
+                let what = format!("the login of camera {} cannot be looked at here", camera.id);
+                problems.warning(None, what).try_this(format!(
+                    "only the service is handed credential:{name}; as root it is read from secrets/{name} beside the config"
+                ));
+            }
+            Ok(Err(error)) => {
+                problems.warning(None, format!("the login of camera {}: {error}", camera.id));
+            }
+        }
+    }
+    problems.into_sorted()
 }
 
 /// Certificates for the broker: there, PEM, and going together. The key is looked at with them, unless it is a credential

@@ -5,6 +5,7 @@
 
 use crate::base::{SecretError, SecretFile};
 use crate::config::Config;
+use crate::shop::{CameraKind, RtspAddress, Shop};
 use std::fs::File;
 use std::path::Path;
 
@@ -17,6 +18,18 @@ pub fn readable_here(config: &mut Config, config_file: &Path) {
     for secret in config.secrets_mut() {
         if let Some(source) = source(secret, config_file) {
             *secret = source;
+        }
+    }
+}
+
+/// The same for the logins that camera addresses name.
+pub fn cameras_readable_here(shop: &mut Shop, config_file: &Path) {
+    for camera in shop.layout.cameras.values_mut() {
+        if let CameraKind::Rtsp { url } = &mut camera.kind
+            && let Ok(address) = RtspAddress::parse(url)
+            && let Some(source) = address.secret().and_then(|secret| source(secret, config_file))
+        {
+            *url = address.with_secret(&std::path::absolute(source.to_string()).unwrap_or_default().into());
         }
     }
 }

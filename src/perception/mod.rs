@@ -12,6 +12,7 @@ pub use crate::shop::projection as floor_point;
 pub mod locate;
 pub mod manifest;
 pub mod motion;
+pub mod overlay;
 pub mod place;
 pub mod tracks;
 
@@ -21,6 +22,8 @@ pub mod detector;
 pub mod ort;
 #[cfg(feature = "cameras")]
 pub mod picture;
+#[cfg(all(feature = "cameras", feature = "onnx"))]
+pub mod show;
 #[cfg(all(feature = "cameras", feature = "onnx"))]
 mod worker;
 

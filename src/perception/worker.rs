@@ -145,7 +145,7 @@ impl Worker {
             sight.looked = Some(now);
             self.counters.count(if forced { "perception.looks.forced" } else { "perception.looks" });
             return match detector.look(frame) {
-                Ok(boxes) => Some(sight.eye.saw(boxes, detector.manifest().people, now)),
+                Ok(boxes) => Some(sight.eye.saw(boxes, detector.manifest().people, frame.taken())),
                 Err(error) => {
                     self.counters.refuse("perception.failed", error);
                     None
@@ -153,6 +153,6 @@ impl Worker {
             };
         }
         self.counters.count("perception.still");
-        (now.since(sight.said) >= REPEAT_MS * MS_US).then(|| sight.eye.still_sees(now))
+        (now.since(sight.said) >= REPEAT_MS * MS_US).then(|| sight.eye.still_sees(frame.taken()))
     }
 }

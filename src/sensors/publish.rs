@@ -1,10 +1,12 @@
-//! What the daemon says on MQTT (docs/wire.md): decisions, carts, events, its own status.
+//! What the daemon says on MQTT (docs/wire.md): decisions, carts, events, its own status, a word to cameras that are looked
+//! through elsewhere; and what those say, who look.
 //!
-//! Topics are below the shop's base; `mqtt` puts that in front. Everything is QoS 1, and only the status is retained.
+//! Topics are below the shop's base; `mqtt` puts that in front. Everything is QoS 1 but what is said of cameras (0), and only
+//! the status is retained.
 
-use crate::base::{GateId, ShopId, ShopTime, TapId};
+use crate::base::{CameraId, GateId, ShopId, ShopTime, TapId};
 use crate::carts::Cart;
-use crate::events::{CartEvent, Decision, Effect, Reason, cloud_event};
+use crate::events::{CartEvent, Decision, Effect, People, Person, Reason, cloud_event};
 use crate::floor::{Snapshot, State};
 use crate::sync::SyncStatus;
 use serde::Serialize;
@@ -27,6 +29,9 @@ pub struct Publish {
 /// A decision is worth saying for so long, ms. Shorter than a gate stays open (`valid_ms`, 3 s): who passes on it still
 /// counts.
 const DECISION_GOOD_MS: i64 = 2_000;
+
+/// And a word to a camera: the next picture after that comes anyway, ms.
+const LOOK_GOOD_MS: i64 = 1_000;
 
 /// The topic of the daemon's own status, retained, with a last will.
 pub const STATUS: &str = "status";
@@ -76,6 +81,32 @@ impl Publish {
             "queue_rows": 0, "queue_oldest_us": null, "offline_until_us": null,
         });
         Publish { retain: true, ..Publish::once(STATUS.to_owned(), &payload) }
+    }
+
+    /// `camera/{camera}/look`: what a process that looks for us listens to.
+    pub fn look_topic(camera: &CameraId) -> String {
+        format!("camera/{camera}/look")
+    }
+
+    /// Look at your next picture, moved or not: a shelf that you see is moving. Late, it is worth nothing.
+    pub fn look(camera: &CameraId, now: ShopTime) -> Publish {
+        let said = Publish::once(Publish::look_topic(camera), &json!({ "t_us": now }));
+        Publish { qos: 0, good_until: Some(now.plus_ms(LOOK_GOOD_MS)), ..said }
+    }
+
+    /// Who a camera sees, as the process says it that looks through it.
+    pub fn people(people: &People) -> Publish {
+        let person = |person: &Person| {
+            let mut said = serde_json::to_value(person).expect("our own types have text keys and finite numbers");
+            // Left out is the same as null, and shorter.
+            if let Some(keys) = said.as_object_mut() {
+                keys.retain(|_, value| !value.is_null() && value.as_array().is_none_or(|list| !list.is_empty()));
+            }
+            said
+        };
+        let seen: Vec<Value> = people.people.iter().map(person).collect();
+        let said = json!({ "boot": people.boot, "seq": people.seq, "t_us": people.t_us, "people": seen });
+        Publish { qos: 0, ..Publish::once(format!("camera/{}/people", people.camera), &said) }
     }
 
     fn once(topic: String, payload: &impl Serialize) -> Publish {

@@ -4,7 +4,7 @@ use super::fields::Fields;
 use super::lens::Lens;
 use super::pose::Pose;
 use super::problems::{did_you_mean, shown};
-use super::{Camera, CameraKind};
+use super::{Camera, CameraKind, RtspAddress};
 use crate::base::{CameraId, Point3};
 
 pub fn read_camera(camera: &Fields<'_>, id: &CameraId) -> Option<(Camera, Option<Lens>)> {
@@ -54,8 +54,8 @@ fn size(camera: &Fields<'_>, id: &CameraId) -> Option<(u32, u32)> {
 
 fn rtsp(camera: &Fields<'_>, id: &CameraId) -> Option<CameraKind> {
     let url = camera.need_text("url")?;
-    if !(url.starts_with("rtsp://") || url.starts_with("rtsps://")) {
-        camera.error("url", format!("`url` of camera {id} does not begin with rtsp://"));
+    if let Err(why) = RtspAddress::parse(&url) {
+        camera.error("url", format!("`url` of camera {id} {why}"));
         return None;
     }
     Some(CameraKind::Rtsp { url })

@@ -2,6 +2,7 @@
 //!
 //! Everything here is configuration; what changes while people shop (levels, live stock) is the floor's.
 
+mod address; //       of an RTSP camera
 mod cameras; //       shop.toml: cameras
 pub mod catalogue; // products
 mod checks; //        does the floor plan make sense
@@ -24,6 +25,7 @@ mod rows; //          CSV, row by row
 mod stock; //         catalogue.csv, planogram.csv
 mod write; //         Shop -> the three files
 
+pub use address::{LoginError, RtspAddress};
 pub use catalogue::{Catalogue, Product, TaxClass};
 pub use floor_plan::may_be_id;
 pub use layout::{Bay, Camera, CameraKind, Gate, GateDirection, Layout, Plate, Shelf, Zone, ZoneKind};

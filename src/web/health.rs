@@ -1,13 +1,15 @@
 //! Up or not, and why: the floor's own word, and what the floor cannot know about itself.
 
 use super::Web;
-use crate::base::ShopTime;
+use crate::base::{CameraId, ShopTime};
 use crate::floor::{Snapshot, State as ShopState};
+use crate::sensors::camera::{Health as CameraHealth, State as CameraState};
 use crate::sync::SyncStatus;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,6 +29,8 @@ pub struct Health {
     pub queue_oldest_us: Option<ShopTime>,
     /// Until when the offline rule lets people in, if it is in force and known.
     pub offline_until_us: Option<ShopTime>,
+    /// Cameras that we look through ourselves.
+    pub cameras: BTreeMap<CameraId, CameraHealth>,
 }
 
 /// `silent_for`: since the floor's last snapshot.
@@ -85,6 +89,26 @@ pub fn health(
         queue_rows: sync.queue_rows,
         queue_oldest_us: sync.queue_oldest_us,
         offline_until_us: None,
+        cameras: BTreeMap::new(),
+    }
+}
+
+impl Health {
+    /// With what the cameras' own threads know: sooner than the floor, which only misses their word, and with the reason.
+    fn with_eyes(mut self, cameras: BTreeMap<CameraId, CameraHealth>) -> Health {
+        for (id, camera) in &cameras {
+            let what = match camera.state {
+                CameraState::Alive | CameraState::Opening => continue,
+                CameraState::Frozen => "is frozen",
+                CameraState::Dark => "is dark",
+                CameraState::Dead => "is dead",
+            };
+            let begins = format!("Camera {id} ");
+            self.reasons.retain(|reason| !reason.starts_with(&begins));
+            self.reasons.push(format!("{begins}{what}: {}.", camera.reason.trim_end_matches('.')));
+            self.state = self.state.max(ShopState::Degraded);
+        }
+        Health { cameras, ..self }
     }
 }
 
@@ -102,7 +126,8 @@ impl Web {
         let silent_for = self.heard.lock().expect("heard").elapsed();
         let closed = self.given.closed.borrow();
         let refused = self.given.refused.borrow();
-        health(snapshot, sync, closed.as_ref(), refused.as_ref(), silent_for, self.given.clock.now())
+        let now = self.given.clock.now();
+        health(snapshot, sync, closed.as_ref(), refused.as_ref(), silent_for, now).with_eyes(self.given.eyes.all())
     }
 }
 
@@ -156,6 +181,30 @@ mod tests {
                 said.is_none() == first.is_none() && said.unwrap_or("").starts_with(first.unwrap_or("")),
                 "{story}: {said:?}"
             );
+        }
+        let mut eye = CameraHealth {
+            state: CameraState::Dead,
+            since_us: now,
+            last_frame_us: None,
+            frames: 0,
+            reason: "it cannot be reached".into(),
+            decoder: None,
+        };
+        for (state, reasons, said) in [
+            (CameraState::Alive, vec!["Camera top has been silent."], vec!["Camera top has been silent."]),
+            (CameraState::Dead, vec!["Camera top has been silent."], vec!["Camera top is dead: it cannot be reached."]),
+            (
+                CameraState::Frozen,
+                vec!["Camera top-2 is dark."],
+                vec!["Camera top-2 is dark.", "Camera top is frozen: it cannot be reached."],
+            ),
+        ] {
+            eye.state = state;
+            let reasons = reasons.into_iter().map(str::to_owned).collect();
+            let seen = Health { reasons, ..health(&up, &here, None, None, Duration::ZERO, now) }
+                .with_eyes([(CameraId::new("top"), eye.clone())].into());
+            assert_eq!(seen.reasons, said, "{state:?}");
+            assert_eq!(seen.state == ShopState::Up, state == CameraState::Alive, "{state:?}");
         }
         let files = "The changed files were not taken.".to_owned();
         let said = health(&up, &here, None, Some(&files), Duration::ZERO, now);

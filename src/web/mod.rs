@@ -35,6 +35,7 @@ use crate::events::{Decision, Entry};
 use crate::floor::Snapshot;
 use crate::ledger::Disk;
 use crate::sensors::Incoming;
+use crate::sensors::camera::Healths;
 use crate::shop::Shop;
 use crate::sync::SyncStatus;
 use std::io;
@@ -75,6 +76,8 @@ pub struct WebState {
     pub disk: Arc<Disk>,
     /// Why the shop's files as they now are were not taken, if they were to be read again.
     pub refused: watch::Receiver<Option<String>>,
+    /// How the cameras are that we look through ourselves.
+    pub eyes: Healths,
     pub books: Arc<dyn Books>,
 }
 

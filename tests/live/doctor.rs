@@ -340,6 +340,7 @@ async fn a_camera_is_opened_until_a_picture_comes_and_the_model_looks() {
         assert_eq!(camera[2], outcome, "{url}: {camera:?}");
         assert!(camera[3].contains(says), "{url}: {camera:?}");
         assert!(!format!("{found:?}").contains("hidden-in-here"), "{found:#?}");
+        assert_eq!(camera[3].contains(", decoded by "), outcome == "ok", "{url}: {camera:?}");
         let model = line(&found, "models");
         assert_eq!(model[2], "ok", "{model:?}");
         assert!(model[3].contains("looks at a picture in"), "{model:?}");

@@ -15,9 +15,10 @@ use std::process::Command;
 use std::sync::Arc;
 use tokio::sync::{mpsc, watch};
 
-const IDENTITIES: [&str; 10] = [
+const IDENTITIES: [&str; 11] = [
     "carryout",
     "display",
+    "perceive",
     "shelf/1-1",
     "shelf/1-2",
     "gate/gate-1",
@@ -31,7 +32,7 @@ const IDENTITIES: [&str; 10] = [
 ];
 
 /// Every topic there is, of more than one device of each kind; two kinds share an id.
-const TOPICS: [&str; 20] = [
+const TOPICS: [&str; 22] = [
     "carryout/v1/corner/shelf/1-1/weights",
     "carryout/v1/corner/shelf/1-1/status",
     "carryout/v1/corner/shelf/1-2/weights",
@@ -43,6 +44,8 @@ const TOPICS: [&str; 20] = [
     "carryout/v1/corner/gate/1-1/decision",
     "carryout/v1/corner/camera/cam-1/people",
     "carryout/v1/corner/camera/1-1/people",
+    "carryout/v1/corner/camera/cam-1/look",
+    "carryout/v1/corner/camera/1-1/look",
     "carryout/v1/corner/visit/v1/cart",
     "carryout/v1/corner/events",
     "carryout/v1/corner/status",
@@ -95,7 +98,15 @@ fn options(port: u16, identity: &str, client_id: &str) -> rumqttc::MqttOptions {
 fn rights(identity: &str) -> (BTreeSet<String>, BTreeSet<String>) {
     let (write, read): (&[&str], &[&str]) = match identity {
         "carryout" => (
-            &["/gate/gate-1/decision", "/gate/1-1/decision", "/visit/v1/cart", "/events", "/status"],
+            &[
+                "/gate/gate-1/decision",
+                "/gate/1-1/decision",
+                "/camera/cam-1/look",
+                "/camera/1-1/look",
+                "/visit/v1/cart",
+                "/events",
+                "/status",
+            ],
             &[
                 "/shelf/1-1/weights",
                 "/shelf/1-1/status",
@@ -111,6 +122,7 @@ fn rights(identity: &str) -> (BTreeSet<String>, BTreeSet<String>) {
                 "scales/gate/1-1/state",
             ],
         ),
+        "perceive" => (&["/camera/cam-1/people", "/camera/1-1/people"], &["/camera/cam-1/look", "/camera/1-1/look"]),
         "display" => (&[], &["/visit/v1/cart", "/events", "/status"]),
         "shelf/1-1" => (&["/shelf/1-1/weights", "/shelf/1-1/status", "scales/shelf/1-1/plate-1/state"], &[]),
         "shelf/1-2" => (&["/shelf/1-2/weights", "scales/shelf/1-2/plate-1/state"], &[]),
@@ -118,7 +130,7 @@ fn rights(identity: &str) -> (BTreeSet<String>, BTreeSet<String>) {
             (&["/gate/gate-1/tap", "/gate/gate-1/passage", "/gate/gate-1/status"], &["/gate/gate-1/decision"])
         }
         "gate/1-1" => (&["/gate/1-1/tap", "scales/gate/1-1/state"], &["/gate/1-1/decision"]),
-        "camera/cam-1" => (&["/camera/cam-1/people"], &[]),
+        "camera/cam-1" => (&["/camera/cam-1/people"], &["/camera/cam-1/look"]),
         _ => (&[], &[]),
     };
     let whole = |topics: &[&str]| -> BTreeSet<String> {

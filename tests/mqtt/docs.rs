@@ -116,6 +116,14 @@ fn every_example_of_the_wire_is_true() {
                     let said = carryout::events::cloud_event(&shop.id, &event);
                     if said == value { Ok(()) } else { Err(format!("the daemon would say {said}")) }
                 }
+                "look" => {
+                    let said = publish::Publish::look(
+                        &carryout::base::CameraId::new("cam-1"),
+                        ShopTime(1_760_000_000_000_000),
+                    );
+                    let same = said.topic == name && serde_json::from_slice::<Value>(&said.payload).ok() == Some(value);
+                    same.then_some(()).ok_or(format!("the daemon would say {said:?}"))
+                }
                 "status" => same_keys(&value, &publish::status_payload(&Snapshot::default(), &SyncStatus::default())),
                 _ => Err("nothing here knows this message".into()),
             },

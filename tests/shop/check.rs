@@ -76,6 +76,38 @@ fn config_shop_secrets_and_models_are_looked_at_together() {
 }
 
 #[test]
+fn the_login_a_camera_names_is_looked_at_where_it_lies() {
+    let at = tempfile::tempdir().unwrap();
+    let shop = shop_in(at.path());
+    let config = at.path().join("carryout.toml");
+    fs::write(&config, "").unwrap();
+    let text = fs::read_to_string(shop.join("shop.toml")).unwrap();
+    let url = "rtsp://127.0.0.1:8554/top-1";
+    assert!(text.contains(url), "the demonstration's camera");
+    fs::write(shop.join("shop.toml"), text.replace(url, "rtsp://{credential:cameras}@127.0.0.1:8554/top-1")).unwrap();
+    let look = || {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_carryout"));
+        command.arg("check").arg("--config").arg(&config).env_remove("CREDENTIALS_DIRECTORY");
+        String::from_utf8(command.output().unwrap().stdout).unwrap()
+    };
+    let secret = at.path().join("secrets/cameras");
+    fs::create_dir(at.path().join("secrets")).unwrap();
+    for (story, holds, says) in [
+        ("not there", None, Some("the login of camera top-1 cannot be looked at here; only the service is handed")),
+        ("no login", Some("hush-hush\n"), Some("the login of camera top-1: ")),
+        ("a login", Some("ann:hush-hush\n"), None),
+    ] {
+        if let Some(holds) = holds {
+            fs::write(&secret, holds).unwrap();
+        }
+        let said = look();
+        let warning = said.lines().find(|line| line.contains("the login of camera"));
+        let fits = says.is_none() == warning.is_none() && warning.unwrap_or("").contains(says.unwrap_or(""));
+        assert!(fits && !said.contains("hush-hush"), "{story}: {said}");
+    }
+}
+
+#[test]
 fn credentials_are_the_services_own() {
     let at = tempfile::tempdir().unwrap();
     let config = at.path().join("carryout.toml");

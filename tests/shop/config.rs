@@ -184,7 +184,7 @@ fn configs_that_cannot_be() {
             vec![
                 "carryout.toml line 2: `threads` of [vision]: invalid value: integer `-1`, expected usize",
                 "carryout.toml line 4: unknown key `fps` in [vision.cameras]; known here: no_frame_ms, same_frame_ms, \
-                 retry_ms_max, fps_max",
+                 retry_ms_max, fps_max, decoder",
             ],
         ),
         (

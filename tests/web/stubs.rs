@@ -54,6 +54,7 @@ impl Wired {
             closed: watch::channel(None).1,
             disk: Arc::new(Disk::of(&std::env::temp_dir(), 0)),
             refused: watch::channel(None).1,
+            eyes: Default::default(),
             books: books.clone(),
         };
         Wired { given, books, snapshot, sync, told: Arc::default(), inbox }

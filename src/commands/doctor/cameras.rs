@@ -3,7 +3,7 @@
 
 use super::finding::Findings;
 use crate::perception::VisionOptions;
-use crate::shop::{Camera, CameraKind, Shop};
+use crate::shop::{Camera, CameraKind, RtspAddress, Shop};
 use std::time::Duration;
 
 /// A stream begins with the next whole picture, which some cameras send every few seconds only.
@@ -30,8 +30,10 @@ pub async fn look(findings: &mut Findings, shop: Option<&Shop>, options: &Vision
         }
         match picture(camera, options).await {
             None => findings.ok(&name, format_args!("{shown} answers; built without cameras, no picture was tried")),
-            Some(Ok((width, height, after))) => {
-                let says = format!("a picture of {width} x {height} from {shown} after {:.1} s", after.as_secs_f64());
+            Some(Ok(((width, height), after, decoder))) => {
+                let by = decoder.map_or_else(String::new, |decoder| format!(", decoded by {decoder}"));
+                let says =
+                    format!("a picture of {width} x {height} from {shown} after {:.1} s{by}", after.as_secs_f64());
                 match camera.size == (width, height) {
                     true => findings.ok(&name, says),
                     false => findings.warning(
@@ -65,7 +67,7 @@ fn shown(kind: &CameraKind) -> String {
 
 /// Host and port of an address; whatever else is in it is nobody's business.
 fn address(url: &str) -> Option<(String, u16)> {
-    let url = reqwest::Url::parse(url).ok()?;
+    let url = reqwest::Url::parse(&RtspAddress::parse(url).ok()?.location).ok()?;
     let usual = if url.scheme() == "rtsps" { 322 } else { 554 };
     let host = url.host_str()?.trim_start_matches('[').trim_end_matches(']').to_owned();
     Some((host, url.port().unwrap_or(usual)))
@@ -91,7 +93,8 @@ async fn knock(kind: &CameraKind) -> Result<(), String> {
     }
 }
 
-type Picture = Result<(u32, u32, Duration), String>;
+/// Its size, how long it took, and what decoded it.
+type Picture = Result<((u32, u32), Duration, Option<String>), String>;
 
 #[cfg(not(feature = "cameras"))]
 async fn picture(_: &Camera, _: &VisionOptions) -> Option<Picture> {
@@ -108,6 +111,9 @@ async fn picture(camera: &Camera, options: &VisionOptions) -> Option<Picture> {
     use std::sync::Arc;
     use std::sync::atomic::{AtomicBool, Ordering};
     use std::time::Instant;
+
+    /// For the decoder's name.
+    const TOLD: Duration = Duration::from_millis(300);
 
     let (camera, options) = (camera.clone(), options.cameras.clone());
     let trial = move || {
@@ -127,12 +133,19 @@ async fn picture(camera: &Camera, options: &VisionOptions) -> Option<Picture> {
             stop: stop.clone(),
         });
         let thread = thread.map_err(|error| error.to_string())?;
+        let mut first = None;
         let found = loop {
+            let health = healths.get(&id);
+            let decoder = health.as_ref().and_then(|health| health.decoder.clone());
             if let Some((_, frame)) = mailroom.take(Duration::from_millis(50)) {
-                break Ok((frame.width() as u32, frame.height() as u32, began.elapsed()));
+                // Who decoded the first picture is told a moment after it.
+                first = first.or(Some(((frame.width() as u32, frame.height() as u32), began.elapsed())));
             }
-            let reason = healths.get(&id).map(|health| health.reason).filter(|reason| !reason.is_empty());
-            match reason {
+            if let Some((size, after)) = first.filter(|(_, after)| decoder.is_some() || began.elapsed() > *after + TOLD)
+            {
+                break Ok((size, after, decoder));
+            }
+            match health.map(|health| health.reason).filter(|reason| !reason.is_empty()) {
                 Some(reason) => break Err(reason),
                 None if began.elapsed() > PICTURE => break Err(format!("none within {} s", PICTURE.as_secs())),
                 None => {}

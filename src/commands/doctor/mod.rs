@@ -41,7 +41,10 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 pub async fn run(args: &DoctorArgs) -> Result<ExitCode, Failure> {
     let mut findings = Findings::new(args.json);
     crate::sync::install_tls_provider();
-    let looked = look(&CheckArgs { config: Some(args.config.clone()), shop: None });
+    let mut looked = look(&CheckArgs { config: Some(args.config.clone()), shop: None });
+    if let Some(shop) = &mut looked.shop {
+        crate::commands::credentials::cameras_readable_here(shop, &args.config);
+    }
 
     findings.group("files");
     let errors = looked.problems.iter().filter(|problem| problem.is_error()).count();

@@ -33,7 +33,7 @@ pub async fn find(
     if eyes.iter().any(|(_, kind, _)| matches!(kind, CameraKind::Rtsp { url } if has_password(url))) {
         interview
             .assumed
-            .push("passwords of cameras stand in shop/shop.toml, mode 640: there is no other place".into());
+            .push("passwords of cameras stand in shop/shop.toml, mode 640; docs/shop-files.md says how to keep them in secrets/cameras".into());
     }
     if !eyes.is_empty() {
         interview.assumed.push(

@@ -15,7 +15,7 @@ pub mod taster;
 
 use crate::base::limits::{FLOOR_QUEUE, LEDGER_QUEUE, MODEL_QUEUE, PUBLISH_QUEUE, TICK};
 use crate::base::time::Clock;
-use crate::base::{Counters, ShopTime};
+use crate::base::{CameraId, Counters, ShopTime};
 use crate::commands::replay::Beginning;
 use crate::config::CONFIG_FILE;
 use crate::events::{Decision, Effect, Observation, Stamped};
@@ -24,7 +24,7 @@ use crate::ledger::{self, BALLAST_BYTES, Batch, Disk};
 use crate::perception::{self, Look};
 use crate::sensors::publish::Publish;
 use crate::sensors::{Incoming, mqtt};
-use crate::shop::Shop;
+use crate::shop::{CameraKind, Shop};
 use crate::supervise::{self, StopSignals, keep};
 use crate::sync::{SyncStatus, SyncTask};
 use crate::web::{self, WebState};
@@ -206,7 +206,10 @@ async fn open(
                     counters.count("model.queue_full"); // the floor's rule answers when its time is up
                 }
             }
-            Effect::Look { cameras } => drop(to_eyes.try_send(Look { cameras })),
+            Effect::Look { cameras } => {
+                say.look(&cameras, clock.now());
+                drop(to_eyes.try_send(Look { cameras }));
+            }
             effect => say.publish(&effect),
         }
     };
@@ -266,6 +269,7 @@ async fn open(
         closed: why_closed,
         disk: disk.clone(),
         refused: reloads.refused(),
+        eyes: eyes.health.clone(),
         books: Arc::new(books::LedgerBooks { ledger: ledger_file, timezone: shop.timezone.clone() }),
     };
     let address = listener.local_addr()?;
@@ -345,9 +349,20 @@ struct Outlet {
 
 impl Outlet {
     fn publish(&self, effect: &Effect) {
-        if let Some(message) = Publish::of(effect, &self.shop.id)
-            && self.to_broker.try_send(message).is_err()
-        {
+        if let Some(message) = Publish::of(effect, &self.shop.id) {
+            self.send(message);
+        }
+    }
+
+    /// To those of these cameras that somebody else looks through.
+    fn look(&self, cameras: &[CameraId], now: ShopTime) {
+        let elsewhere =
+            |id: &&CameraId| self.shop.layout.cameras.get(*id).is_some_and(|camera| camera.kind == CameraKind::People);
+        cameras.iter().filter(elsewhere).for_each(|camera| self.send(Publish::look(camera, now)));
+    }
+
+    fn send(&self, message: Publish) {
+        if self.to_broker.try_send(message).is_err() {
             self.counters.count("publish.dropped");
         }
     }

@@ -22,6 +22,8 @@ pub struct Frame {
     data: Vec<u8>,
     /// When it reached us.
     pub arrival: ShopTime,
+    /// When it was taken, if its camera says so and has been believed (`sender`).
+    pub captured: Option<ShopTime>,
 }
 
 impl std::fmt::Debug for Frame {
@@ -41,6 +43,9 @@ pub struct Plane<'a> {
 impl Frame {
     /// Copies the visible part out of a decoder's planes (three for I420, two for NV12). `None` if they are too small
     /// for a picture of that size.
+    ///
+    /// Holding the decoder's buffer instead would save 3 % of what decoding costs (0.016 ms of 0.5 ms for 768 x 576 in
+    /// H.264, one thread) and would take a buffer out of the decoder's pool for as long as somebody looks at it.
     pub fn copy(
         (width, height): (usize, usize),
         pixels: Pixels,
@@ -62,7 +67,7 @@ impl Frame {
                 data.extend_from_slice(plane.data.get(start..start + across)?);
             }
         }
-        Some(Frame { width, height, pixels, data, arrival })
+        Some(Frame { width, height, pixels, data, arrival, captured: None })
     }
 
     /// From packed 8-bit RGB, as MJPEG cameras decode to (BT.601, the range 16..=235 that cameras send).
@@ -94,7 +99,12 @@ impl Frame {
                 }
             }
         }
-        Some(Frame { width: even_width, height: even_height, pixels: Pixels::I420, data, arrival })
+        Some(Frame { width: even_width, height: even_height, pixels: Pixels::I420, data, arrival, captured: None })
+    }
+
+    /// When it was taken, as well as is known.
+    pub fn taken(&self) -> ShopTime {
+        self.captured.unwrap_or(self.arrival)
     }
 
     pub fn width(&self) -> usize {
@@ -122,6 +132,14 @@ impl Frame {
     /// All planes, one below the other.
     pub fn planes(&self) -> &[u8] {
         &self.data
+    }
+
+    /// Nearly every pixel (99.5 %) is nearly black: a cover, a dead sensor, a shop without any light. A cheap sensor's
+    /// noise in the dark stays below 40 of 16..=235.
+    pub fn is_dark(&self) -> bool {
+        let samples = self.luma().iter().step_by(13);
+        let (seen, bright) = samples.fold((0, 0), |(n, bright), &level| (n + 1, bright + usize::from(level >= 40)));
+        bright * 200 <= seen
     }
 
     /// A fingerprint of the grey picture: equal for equal pictures, and different for any two of a living sensor.
@@ -165,6 +183,23 @@ mod tests {
             let frame = Frame::from_rgb((2, 2), &rgb.repeat(4), ShopTime(0)).unwrap();
             let found = [frame.luma()[0], frame.chroma()[0], frame.chroma()[1]];
             assert_eq!(found, yuv, "{name}");
+        }
+    }
+
+    #[test]
+    fn dark_is_nearly_every_pixel_nearly_black() {
+        let picture = |levels: &[(usize, u8)]| {
+            let rgb: Vec<u8> = levels.iter().flat_map(|&(pixels, grey)| vec![grey; pixels * 3]).collect();
+            Frame::from_rgb((100, 100), &rgb, ShopTime(0)).unwrap()
+        };
+        for (story, levels, dark) in [
+            ("a cover", vec![(10_000, 0)], true),
+            ("noise in the dark", vec![(5_000, 10), (5_000, 22)], true),
+            ("a lamp of an exit sign", vec![(9_980, 0), (20, 255)], true),
+            ("a strip of light below the door", vec![(9_800, 0), (200, 255)], false),
+            ("a shop at dusk", vec![(10_000, 40)], false),
+        ] {
+            assert_eq!(picture(&levels).is_dark(), dark, "{story}");
         }
     }
 

@@ -1,5 +1,6 @@
 //! How each camera is: what the page shows and the log says when it changes.
 
+use super::fresh::Fault;
 use crate::base::{CameraId, ShopTime};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -11,8 +12,10 @@ pub enum State {
     /// Being opened for the first time.
     Opening,
     Alive,
-    /// Connected, but no picture or always the same one.
+    /// Connected, but no picture, or no new one.
     Frozen,
+    /// Its pictures are black.
+    Dark,
     /// Not reachable, or it closed the stream; it is tried again for ever.
     Dead,
 }
@@ -24,8 +27,10 @@ pub struct Health {
     pub since_us: ShopTime,
     pub last_frame_us: Option<ShopTime>,
     pub frames: u64,
-    /// Why it is not alive, for a person; empty when it is.
+    /// Why it is not alive, for a person; empty when it is. Holds no address: addresses hold passwords.
     pub reason: String,
+    /// What decodes its stream (`avdec_h264`), once that is known.
+    pub decoder: Option<String>,
 }
 
 /// Shared by the camera threads, who write, and the page, which reads.
@@ -41,15 +46,29 @@ impl Healths {
         self.0.lock().expect("healths").get(camera).cloned()
     }
 
-    /// A frame came; `frozen` when it is the same picture for too long.
-    pub fn frame(&self, camera: &CameraId, now: ShopTime, frozen: bool) {
-        let (state, reason) =
-            if frozen { (State::Frozen, "it sends the same picture again and again") } else { (State::Alive, "") };
+    /// A frame came; `fault` is what is wrong with the pictures, though they come.
+    pub fn frame(&self, camera: &CameraId, now: ShopTime, fault: Option<Fault>) {
+        let (state, reason) = match fault {
+            None => (State::Alive, ""),
+            Some(Fault::NothingNew) => (State::Frozen, "it sends the same pictures again and again; restart it"),
+            Some(Fault::Dark) => (State::Dark, "its pictures are black: look at the light, its lens, its night mode"),
+        };
         self.change(camera, now, |health| {
             health.frames += 1;
             health.last_frame_us = Some(now);
             (state, reason.to_owned())
         });
+    }
+
+    /// What decodes its stream from now on.
+    pub fn decoder(&self, camera: &CameraId, name: &str) {
+        let mut healths = self.0.lock().expect("healths");
+        if let Some(health) = healths.get_mut(camera)
+            && health.decoder.as_deref() != Some(name)
+        {
+            tracing::info!(%camera, decoder = name, "camera decoded");
+            health.decoder = Some(name.to_owned());
+        }
     }
 
     pub fn set(&self, camera: &CameraId, now: ShopTime, state: State, reason: &str) {
@@ -64,6 +83,7 @@ impl Healths {
             last_frame_us: None,
             frames: 0,
             reason: String::new(),
+            decoder: None,
         });
         let (state, reason) = change(health);
         if state != health.state {
@@ -71,6 +91,7 @@ impl Healths {
                 State::Alive => tracing::info!(%camera, "camera alive"),
                 State::Opening => tracing::info!(%camera, "camera opening"),
                 State::Frozen => tracing::warn!(%camera, reason, "camera frozen"),
+                State::Dark => tracing::warn!(%camera, reason, "camera dark"),
                 State::Dead => tracing::warn!(%camera, reason, "camera dead"),
             }
             (health.state, health.since_us) = (state, now);
@@ -90,21 +111,25 @@ mod tests {
         let at = |s: i64| ShopTime(s * 1_000_000);
         healths.set(&camera, at(0), State::Opening, "");
         for (story, second, act, state, since) in [
-            ("first frame", 1, Some(false), State::Alive, 1),
-            ("another frame", 2, Some(false), State::Alive, 1),
-            ("the same picture for too long", 40, Some(true), State::Frozen, 40),
-            ("it moves again", 41, Some(false), State::Alive, 41),
+            ("first frame", 1, Some(None), State::Alive, 1),
+            ("another frame", 2, Some(None), State::Alive, 1),
+            ("the same picture for too long", 40, Some(Some(Fault::NothingNew)), State::Frozen, 40),
+            ("it moves again", 41, Some(None), State::Alive, 41),
+            ("the light goes out", 45, Some(Some(Fault::Dark)), State::Dark, 45),
             ("the server goes", 50, None, State::Dead, 50),
             ("still gone", 52, None, State::Dead, 50),
         ] {
             match act {
-                Some(frozen) => healths.frame(&camera, at(second), frozen),
+                Some(fault) => healths.frame(&camera, at(second), fault),
                 None => healths.set(&camera, at(second), State::Dead, "closed"),
             }
             let health = healths.get(&camera).unwrap();
             assert_eq!((health.state, health.since_us), (state, at(since)), "{story}");
         }
         let health = healths.get(&camera).unwrap();
-        assert_eq!((health.frames, health.last_frame_us, health.reason.as_str()), (4, Some(at(41)), "closed"));
+        assert_eq!((health.frames, health.last_frame_us, health.reason.as_str()), (5, Some(at(45)), "closed"));
+        assert_eq!(health.decoder, None);
+        healths.decoder(&camera, "avdec_h264");
+        assert_eq!(healths.get(&camera).unwrap().decoder.as_deref(), Some("avdec_h264"));
     }
 }

@@ -5,16 +5,22 @@
 
 use super::Frame;
 use super::watch::{Ended, POLL, Show};
-use nokhwa::Camera;
+use crate::base::ShopTime;
 use nokhwa::pixel_format::RgbFormat;
-use nokhwa::utils::{CameraIndex, RequestedFormat, RequestedFormatType, Resolution};
+use nokhwa::utils::{CameraFormat, CameraIndex, FrameFormat, RequestedFormat, RequestedFormatType, Resolution};
+use nokhwa::{Buffer, Camera};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::thread;
 
-/// What is asked for; a camera that has no such picture gives its own first choice.
+/// What is asked for, as near as the camera has it; one with other formats only gives its own first choice.
 const SIZE: Resolution = Resolution { width_x: 640, height_y: 480 };
+const FPS: u32 = 10;
+
+/// MJPEG first: several cameras fit on one bus, and nearly every webcam has it. YUYV takes 6 MB/s of the bus each.
+const FORMATS: [FrameFormat; 2] = [FrameFormat::MJPEG, FrameFormat::YUYV];
 
 /// Pictures in a row that cannot be decoded before the camera is opened anew. A webcam's first MJPEG pictures are
 /// often broken.
@@ -64,7 +70,11 @@ fn number_of(device: &str) -> Option<u32> {
 fn read(number: u32, device: &str, show: &Show, enough: &AtomicBool) -> Ended {
     let failed = |deed: &str, cause: nokhwa::NokhwaError| Ended::Failed(format!("{deed} USB camera {device}: {cause}"));
     let open = |wanted| Camera::new(CameraIndex::Index(number), RequestedFormat::new::<RgbFormat>(wanted));
-    let opened = open(RequestedFormatType::HighestResolution(SIZE)).or_else(|_| open(RequestedFormatType::None));
+    let like = |format| RequestedFormatType::Closest(CameraFormat::new(SIZE, format, FPS));
+    let opened = FORMATS
+        .into_iter()
+        .find_map(|format| open(like(format)).ok())
+        .map_or_else(|| open(RequestedFormatType::None), Ok);
     let mut camera = match opened {
         Ok(camera) => camera,
         Err(cause) => return failed("opening", cause),
@@ -72,20 +82,18 @@ fn read(number: u32, device: &str, show: &Show, enough: &AtomicBool) -> Ended {
     if let Err(cause) = camera.open_stream() {
         return failed("starting", cause);
     }
+    (show.on_decoder)(&format!("{:?}", camera.frame_format()).to_lowercase());
     let mut broken = 0;
     while !show.stopped() && !enough.load(Ordering::Relaxed) {
         let buffer = match camera.frame() {
             Ok(buffer) => buffer,
             Err(cause) => return failed("reading", cause),
         };
-        let arrival = show.clock.now();
-        let frame = buffer.decode_image::<RgbFormat>().map(|image| {
-            let size = (image.width() as usize, image.height() as usize);
-            Frame::from_rgb(size, image.as_raw(), arrival)
-        });
-        match frame {
+        match frame_of(&buffer, show.clock.now()) {
             Ok(Some(frame)) => {
                 broken = 0;
+                // A webcam's every picture is whole, MJPEG or not.
+                show.set_whole(show.whole() + 1);
                 (show.on_frame)(frame);
             }
             Ok(None) => (show.on_refused)(),
@@ -93,7 +101,7 @@ fn read(number: u32, device: &str, show: &Show, enough: &AtomicBool) -> Ended {
                 (show.on_refused)();
                 broken += 1;
                 if broken >= BROKEN_MAX {
-                    return failed("decoding pictures of", cause);
+                    return Ended::Failed(format!("decoding pictures of USB camera {device}: {cause}"));
                 }
             }
         }
@@ -101,9 +109,61 @@ fn read(number: u32, device: &str, show: &Show, enough: &AtomicBool) -> Ended {
     Ended::Stopped
 }
 
+/// `Ok(None)`: decoded, and no picture. The error is a sentence. The JPEG library unwinds from what it cannot read; a broken
+/// picture costs that picture, not the camera.
+fn frame_of(buffer: &Buffer, arrival: ShopTime) -> Result<Option<Frame>, String> {
+    let decoded = catch_unwind(AssertUnwindSafe(|| buffer.decode_image::<RgbFormat>()));
+    let image = decoded.map_err(|_| "it is no JPEG, or a broken one".to_owned())?.map_err(|error| error.to_string())?;
+    let size = (image.width() as usize, image.height() as usize);
+    Ok(Frame::from_rgb(size, image.as_raw(), arrival))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sensors::camera::jpeg::JpegWriter;
+    use crate::sensors::camera::{Pixels, Plane};
+
+    /// A left half of one grey and a right half of another.
+    fn halves() -> Frame {
+        let luma: Vec<u8> = (0..320 * 240).map(|i| if i % 320 < 160 { 60 } else { 180 }).collect();
+        let chroma = vec![128; 320 * 120];
+        let planes = [Plane { data: &luma, stride: 320 }, Plane { data: &chroma, stride: 320 }];
+        Frame::copy((320, 240), Pixels::Nv12, &planes, ShopTime(0)).unwrap()
+    }
+
+    #[test]
+    fn pictures_of_a_webcam_are_decoded_and_broken_ones_refused() {
+        let picture = halves();
+        let mut writer = JpegWriter::new().unwrap();
+        let jpeg = writer.write((320, 240), picture.pixels(), picture.planes()).unwrap();
+        let yuyv: Vec<u8> = picture.luma().chunks(2).flat_map(|pair| [pair[0], 128, pair[1], 128]).collect();
+        let without_end = jpeg[..jpeg.len() - 2].to_vec();
+        // `None`: a picture or a refusal, and no panic.
+        for (story, format, bytes, decodes) in [
+            ("MJPEG", FrameFormat::MJPEG, jpeg.clone(), Some(true)),
+            ("YUYV", FrameFormat::YUYV, yuyv.clone(), Some(true)),
+            ("MJPEG without its last two bytes", FrameFormat::MJPEG, without_end, None),
+            ("MJPEG cut in the middle", FrameFormat::MJPEG, jpeg[..jpeg.len() / 3].to_vec(), None),
+            ("MJPEG of nothing", FrameFormat::MJPEG, Vec::new(), Some(false)),
+            ("MJPEG of something else", FrameFormat::MJPEG, vec![7; 5_000], Some(false)),
+            ("YUYV cut off", FrameFormat::YUYV, yuyv[..999].to_vec(), Some(false)),
+        ] {
+            let found = frame_of(&Buffer::new(Resolution::new(320, 240), &bytes, format), ShopTime(5));
+            let Ok(Some(frame)) = found else {
+                assert_ne!(decodes, Some(true), "{story}: {:?}", found.err());
+                continue;
+            };
+            assert_ne!(decodes, Some(false), "{story}");
+            assert_eq!((frame.width(), frame.height(), frame.arrival), (320, 240, ShopTime(5)), "{story}");
+            let at = |x: usize, y: usize| i32::from(frame.luma()[y * 320 + x]);
+            if decodes == Some(true) {
+                let (dark, bright) = (at(80, 120), at(240, 120));
+                // A JPEG's range is 0..=255, a camera's 16..=235.
+                assert!((40..=80).contains(&dark) && (160..=200).contains(&bright), "{story}: {dark}, {bright}");
+            }
+        }
+    }
 
     #[test]
     fn a_device_is_a_number() {

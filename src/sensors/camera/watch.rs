@@ -1,8 +1,9 @@
 //! One camera's thread: open it, pass its frames on, notice when it dies or freezes, open it again. For ever.
 
-use super::{CameraOptions, Frame, Healths, Mailroom, State, gst, usb};
+use super::fresh::Fresh;
+use super::{CameraOptions, Decoder, Frame, Healths, Mailroom, State, gst, usb};
 use crate::base::time::Clock;
-use crate::base::{CameraId, Counters, ShopTime};
+use crate::base::{Counters, ShopTime};
 use crate::shop::{Camera, CameraKind};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -34,12 +35,26 @@ pub(super) struct Show {
     pub on_refused: Arc<dyn Fn() + Send + Sync>,
     /// For devices that cannot be given up on while they are silent.
     pub on_silent: Arc<dyn Fn() + Send + Sync>,
+    /// Told once a showing, when it is known.
+    pub on_decoder: Arc<dyn Fn(&str) + Send + Sync>,
+    pub decoder: Decoder,
     pub stop: Arc<AtomicBool>,
     last: Arc<AtomicI64>,
     no_frame: Duration,
+    whole: Arc<AtomicU64>,
 }
 
 impl Show {
+    /// How many whole pictures (not told as changes of others) there have been, this showing and earlier ones.
+    pub fn whole(&self) -> u64 {
+        self.whole.load(Ordering::Relaxed)
+    }
+
+    /// Before the frame that it is true of.
+    pub fn set_whole(&self, whole: u64) {
+        self.whole.store(whole, Ordering::Relaxed);
+    }
+
     pub fn stopped(&self) -> bool {
         self.stop.load(Ordering::Relaxed)
     }
@@ -79,10 +94,22 @@ fn run(watch: Watch) {
     let id = &camera.id;
     healths.set(id, clock.now(), State::Opening, "");
     let last = Arc::new(AtomicI64::new(0));
-    let shown = Arc::new(AtomicU64::new(0));
+    let (shown, whole) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
     let show = Show {
         clock,
-        on_frame: pass_on(id, slot, mailroom, healths.clone(), &options, last.clone(), shown.clone()),
+        on_frame: {
+            let (id, healths, last, shown, whole) =
+                (id.clone(), healths.clone(), last.clone(), shown.clone(), whole.clone());
+            let fresh = Mutex::new(Fresh::new(options.same_frame_ms));
+            // On the decoder's own thread.
+            Arc::new(move |frame: Frame| {
+                let fault = fresh.lock().expect("fresh").look(&frame, whole.load(Ordering::Relaxed));
+                last.store(frame.arrival.0, Ordering::Relaxed);
+                shown.fetch_add(1, Ordering::Relaxed);
+                healths.frame(&id, frame.arrival, fault);
+                mailroom.put(slot, frame);
+            })
+        },
         on_refused: {
             let (counters, id) = (counters.clone(), id.clone());
             Arc::new(move || counters.refuse("camera.dropped.format", format!("{id}: a picture of an unknown layout")))
@@ -92,9 +119,15 @@ fn run(watch: Watch) {
                 (healths.clone(), id.clone(), format!("no picture for {} ms", options.no_frame_ms));
             Arc::new(move || healths.set(&id, clock.now(), State::Frozen, &reason))
         },
+        on_decoder: {
+            let (healths, id) = (healths.clone(), id.clone());
+            Arc::new(move |decoder: &str| healths.decoder(&id, decoder))
+        },
+        decoder: options.decoder,
         stop,
         last: last.clone(),
         no_frame: Duration::from_millis(options.no_frame_ms),
+        whole,
     };
     let mut wait_ms = RETRY_MS_MIN;
     while !show.stopped() {
@@ -124,37 +157,6 @@ fn run(watch: Watch) {
         wait_ms = (wait_ms * 2).min(options.retry_ms_max.max(RETRY_MS_MIN));
     }
     tracing::info!(camera = %id, "camera stopped");
-}
-
-/// What is done with a frame, on the decoder's own thread.
-fn pass_on(
-    id: &CameraId,
-    slot: usize,
-    mailroom: Arc<Mailroom>,
-    healths: Healths,
-    options: &CameraOptions,
-    last: Arc<AtomicI64>,
-    shown: Arc<AtomicU64>,
-) -> Arc<dyn Fn(Frame) + Send + Sync> {
-    let id = id.clone();
-    let same_us = options.same_frame_ms as i64 * 1_000;
-    // Fingerprint of the picture, and since when it is this one.
-    let same = Mutex::new((0u64, ShopTime(0)));
-    Arc::new(move |frame: Frame| {
-        let now = frame.arrival;
-        let frozen = {
-            let mut same = same.lock().expect("fingerprint");
-            let print = frame.fingerprint();
-            if same.0 != print {
-                *same = (print, now);
-            }
-            now.since(same.1) > same_us
-        };
-        last.store(now.0, Ordering::Relaxed);
-        shown.fetch_add(1, Ordering::Relaxed);
-        healths.frame(&id, now, frozen);
-        mailroom.put(slot, frame);
-    })
 }
 
 fn rest(wait: Duration, show: &Show) {

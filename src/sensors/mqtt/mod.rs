@@ -18,6 +18,7 @@ pub(super) mod call;
 mod connection;
 mod events;
 pub mod expiry;
+pub mod eyes; // for those who only look
 pub(super) mod link;
 mod measurements;
 pub mod tls;

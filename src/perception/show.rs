@@ -1,0 +1,141 @@
+//! One camera for somebody who looks on: every picture is looked at by the detector, drawn on, and given away as a JPEG
+//! without faces. What `carryout watch` shows; the daemon never does this.
+
+use super::detector::Detector;
+use super::overlay::{Canvas, Rect, colour_of};
+use super::place::Eye;
+use super::{VisionError, VisionOptions, locate};
+use crate::base::time::{Clock, SECOND_US};
+use crate::base::{Counters, ShopTime};
+use crate::sensors::camera::jpeg::JpegWriter;
+use crate::sensors::camera::{Frame, Healths, Mailroom, Watch, watch};
+use crate::shop::Camera;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+/// How long a trail is, us.
+const TRAIL_US: i64 = 3 * SECOND_US;
+
+/// How long is waited for a frame before it is asked whether to stop.
+const POLL: Duration = Duration::from_millis(50);
+
+/// Somebody in a picture.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Seen {
+    /// From 1, in the order of their first appearance.
+    pub track: u64,
+    /// Pixels.
+    pub bounds: Rect,
+    pub confidence: f64,
+}
+
+/// A picture for a person.
+pub struct Shown {
+    /// Pictures looked at, this one included.
+    pub number: u64,
+    pub people: Vec<Seen>,
+    pub jpeg: Vec<u8>,
+}
+
+/// The camera's and the detector's thread end after `stop`. `healths` says how the camera is meanwhile.
+pub fn show(
+    camera: Camera,
+    options: &VisionOptions,
+    healths: Healths,
+    stop: Arc<AtomicBool>,
+    mut give: impl FnMut(Shown) + Send + 'static,
+) -> Result<std::thread::JoinHandle<()>, VisionError> {
+    let manifest = locate::file(&options.model);
+    let detector = Detector::open(&manifest, options.onnx_library.as_deref(), options.threads, options.confidence_min);
+    let mut detector = detector.map_err(|error| VisionError::Detector(error.to_string()))?;
+    let mut writer = JpegWriter::new().map_err(VisionError::Detector)?;
+    let (clock, counters) = (Clock::anchored_after(ShopTime(0)), Counters::default());
+    let mailroom = Arc::new(Mailroom::new(1, options.cameras.fps_max, counters.clone()));
+    let watching = watch(Watch {
+        camera: camera.clone(),
+        slot: 0,
+        mailroom: mailroom.clone(),
+        healths,
+        options: options.cameras.clone(),
+        clock,
+        counters: counters.clone(),
+        stop: stop.clone(),
+    })?;
+    let mut eye = Eye::new(camera, "watch".into());
+    let mut trails = Trails::default();
+    let run = move || {
+        let mut number = 0;
+        while !stop.load(Ordering::Relaxed) {
+            let Some((_, frame)) = mailroom.take(POLL) else { continue };
+            number += 1;
+            let boxes = match detector.look(&frame) {
+                Ok(boxes) => boxes,
+                Err(error) => {
+                    // Not shown: nobody knows where the faces are.
+                    counters.refuse("watch.unseen", error);
+                    continue;
+                }
+            };
+            let people = eye.saw(boxes, detector.manifest().people, frame.taken()).people;
+            let people = trails.follow(&frame, people);
+            let canvas = trails.draw(&frame, &people);
+            match writer.write(canvas.size(), canvas.pixels(), canvas.planes()) {
+                Ok(jpeg) => give(Shown { number, people, jpeg }),
+                Err(error) => counters.refuse("watch.unshown", error),
+            }
+        }
+        if let Some(watching) = watching {
+            // A panic was reported by its own thread.
+            let _ = watching.join();
+        }
+    };
+    Ok(std::thread::Builder::new().name("watch".into()).spawn(run)?)
+}
+
+/// When, and at which pixel.
+type Foot = (ShopTime, (f64, f64));
+
+/// Where everybody's feet were lately.
+#[derive(Default)]
+struct Trails {
+    /// A number for each of the eye's tracks.
+    numbers: BTreeMap<String, u64>,
+    feet: BTreeMap<u64, VecDeque<Foot>>,
+}
+
+impl Trails {
+    fn follow(&mut self, frame: &Frame, people: Vec<crate::events::Person>) -> Vec<Seen> {
+        let (width, height) = (frame.width() as f64, frame.height() as f64);
+        let mut seen = Vec::new();
+        for person in people {
+            let Some([x, y, w, h]) = person.bounds else { continue };
+            let next = self.numbers.len() as u64 + 1;
+            let track = *self.numbers.entry(person.track).or_insert(next);
+            let bounds = [x * width, y * height, w * width, h * height];
+            let foot = (bounds[0] + bounds[2] / 2.0, bounds[1] + bounds[3]);
+            self.feet.entry(track).or_default().push_back((frame.taken(), foot));
+            seen.push(Seen { track, bounds, confidence: person.confidence });
+        }
+        self.feet.retain(|_, feet| {
+            while feet.front().is_some_and(|(at, _)| frame.taken().since(*at) > TRAIL_US) {
+                feet.pop_front();
+            }
+            !feet.is_empty()
+        });
+        seen
+    }
+
+    fn draw(&self, frame: &Frame, people: &[Seen]) -> Canvas {
+        let mut canvas = Canvas::of(frame);
+        // All faces first: a box that is drawn over a neighbour's face must not be flattened with it.
+        people.iter().for_each(|seen| canvas.blur_face(seen.bounds));
+        for (track, feet) in &self.feet {
+            let points: Vec<(f64, f64)> = feet.iter().map(|(_, foot)| *foot).collect();
+            canvas.trail(&points, colour_of(*track));
+        }
+        people.iter().for_each(|seen| canvas.outline(seen.bounds, colour_of(seen.track)));
+        canvas
+    }
+}
