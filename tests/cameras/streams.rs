@@ -25,12 +25,15 @@ struct Threads {
 
 impl Threads {
     fn open(urls: &[String]) -> Threads {
+        Threads::look(urls.iter().map(|url| CameraKind::Rtsp { url: url.clone() }).collect())
+    }
+
+    fn look(kinds: Vec<CameraKind>) -> Threads {
         let (counters, healths) = (Counters::default(), Healths::default());
-        let mailroom = Arc::new(Mailroom::new(urls.len(), 30.0, counters.clone()));
+        let mailroom = Arc::new(Mailroom::new(kinds.len(), 30.0, counters.clone()));
         let stop = Arc::new(AtomicBool::new(false));
-        let ids: Vec<CameraId> = (0..urls.len()).map(|n| CameraId::new(format!("eye-{n}"))).collect();
-        let open = |(slot, url): (usize, &String)| {
-            let kind = CameraKind::Rtsp { url: url.clone() };
+        let ids: Vec<CameraId> = (0..kinds.len()).map(|n| CameraId::new(format!("eye-{n}"))).collect();
+        let open = |(slot, kind): (usize, CameraKind)| {
             let camera = Camera { id: ids[slot].clone(), kind, covers: vec![], projection: None, size: (320, 240) };
             let watched = watch(Watch {
                 camera,
@@ -44,7 +47,7 @@ impl Threads {
             });
             watched.unwrap().expect("it has pictures")
         };
-        let threads = urls.iter().enumerate().map(open).collect();
+        let threads = kinds.into_iter().enumerate().map(open).collect();
         Threads { ids, mailroom, healths, counters, stop, threads }
     }
 
@@ -211,6 +214,33 @@ fn camera_that_looks_at_a_still_scene_is_not_frozen() {
         repeated * 4 > frames,
         "only {repeated} of {frames}: this encoder repeats nothing, and the test proves nothing"
     );
+}
+
+#[test]
+fn camera_that_is_a_short_film_is_not_frozen_when_it_begins_again() {
+    use gstreamer::prelude::*;
+    let _machine = crate::shared();
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("film.mp4").display().to_string();
+    gstreamer::init().unwrap();
+    let film = gstreamer::parse::launch(&format!(
+        "videotestsrc num-buffers=20 pattern=ball ! video/x-raw,width=320,height=240,framerate=10/1 ! \
+         x264enc key-int-max=5 ! mp4mux ! filesink location={path}"
+    ));
+    let film = film.unwrap().downcast::<gstreamer::Pipeline>().unwrap();
+    film.set_state(gstreamer::State::Playing).unwrap();
+    let ends = [gstreamer::MessageType::Eos, gstreamer::MessageType::Error];
+    let end = film.bus().unwrap().timed_pop_filtered(gstreamer::ClockTime::from_seconds(20), &ends).expect("an end");
+    assert_eq!(end.type_(), gstreamer::MessageType::Eos, "{end:?}");
+    film.set_state(gstreamer::State::Null).unwrap();
+    let eyes = Threads::look(vec![CameraKind::File { path }]);
+    let began = Instant::now();
+    // Two seconds of film: it has begun again twice, and has shown nothing new for longer than a frozen camera may.
+    while began.elapsed() < 7 * SECOND {
+        eyes.frame();
+        let health = eyes.healths.get(&eyes.ids[0]).unwrap();
+        assert_eq!(health.state, State::Alive, "{health:?} after {:.1?}", began.elapsed());
+    }
 }
 
 const VIDEO: &str = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=x\r\nc=IN IP4 0.0.0.0\r\nt=0 0\r\n\

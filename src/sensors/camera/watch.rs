@@ -1,6 +1,6 @@
 //! One camera's thread: open it, pass its frames on, notice when it dies or freezes, open it again. For ever.
 
-use super::fresh::Fresh;
+use super::fresh::{Fault, Fresh};
 use super::{CameraOptions, Decoder, Frame, Healths, Mailroom, State, gst, usb};
 use crate::base::time::Clock;
 use crate::base::{Counters, ShopTime};
@@ -101,9 +101,12 @@ fn run(watch: Watch) {
             let (id, healths, last, shown, whole) =
                 (id.clone(), healths.clone(), last.clone(), shown.clone(), whole.clone());
             let fresh = Mutex::new(Fresh::new(options.same_frame_ms));
+            // A film begins again and shows what it has shown.
+            let is_film = matches!(camera.kind, CameraKind::File { .. });
             // On the decoder's own thread.
             Arc::new(move |frame: Frame| {
                 let fault = fresh.lock().expect("fresh").look(&frame, whole.load(Ordering::Relaxed));
+                let fault = fault.filter(|fault| !(is_film && *fault == Fault::NothingNew));
                 last.store(frame.arrival.0, Ordering::Relaxed);
                 shown.fetch_add(1, Ordering::Relaxed);
                 healths.frame(&id, frame.arrival, fault);
