@@ -35,11 +35,12 @@ impl Box2 {
 
 /// Non-maximum suppression: best score first, dropping what overlaps an earlier one by more than `overlap`. Equal
 /// scores keep the order they came in, so the answer is the same on every run.
-pub fn suppress(mut boxes: Vec<Box2>, overlap: f64) -> Vec<Box2> {
-    boxes.sort_by(|a, b| b.score.total_cmp(&a.score));
-    let mut kept: Vec<Box2> = Vec::new();
-    for candidate in boxes {
-        if kept.iter().all(|better| better.iou(&candidate) <= overlap) {
+pub fn suppress<T>(mut found: Vec<T>, bounds: impl Fn(&T) -> Box2, overlap: f64) -> Vec<T> {
+    found.sort_by(|a, b| bounds(b).score.total_cmp(&bounds(a).score));
+    let mut kept: Vec<T> = Vec::new();
+    for candidate in found {
+        let here = bounds(&candidate);
+        if kept.iter().all(|better| bounds(better).iou(&here) <= overlap) {
             kept.push(candidate);
         }
     }
@@ -69,7 +70,7 @@ mod tests {
 
     #[test]
     fn one_person_keeps_one_box() {
-        let kept = suppress(vec![square(1.0, 0.0, 0.6), square(0.0, 0.0, 0.9), square(30.0, 0.0, 0.5)], 0.45);
+        let kept = suppress(vec![square(1.0, 0.0, 0.6), square(0.0, 0.0, 0.9), square(30.0, 0.0, 0.5)], |b| *b, 0.45);
         assert_eq!(kept, [square(0.0, 0.0, 0.9), square(30.0, 0.0, 0.5)]);
     }
 }

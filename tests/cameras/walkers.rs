@@ -5,6 +5,7 @@ use carryout::base::time::Clock;
 use carryout::base::{CameraId, Counters, ShopId, ShopTime};
 use carryout::events::Observation;
 use carryout::perception::boxes::Box2;
+use carryout::perception::detection::Detection;
 use carryout::perception::detector::Detector;
 use carryout::perception::{self, VisionOptions};
 use carryout::sensors::Incoming;
@@ -125,13 +126,11 @@ fn hold_against(data: &Path, model: (&str, &str), boxes: &str) -> Agreement {
             return;
         }
         let began = Instant::now();
-        let mut found = detector.look(&frame).unwrap();
+        let found = detector.look(&frame).unwrap();
         sum.look += began.elapsed();
         sum.looks += 1;
-        for found in &mut found {
-            (found.x, found.w) = (found.x * REFERENCE.0, found.w * REFERENCE.0);
-            (found.y, found.h) = (found.y * REFERENCE.1, found.h * REFERENCE.1);
-        }
+        let in_reference = |found: Detection| found.scaled(1.0 / REFERENCE.0, 1.0 / REFERENCE.1).bounds;
+        let mut found: Vec<Box2> = found.into_iter().map(in_reference).collect();
         for expected in truth.get(&number).into_iter().flatten().filter(|expected| expected.score > 0.4) {
             sum.boxes += 1;
             let best = (0..found.len()).max_by(|&a, &b| found[a].iou(expected).total_cmp(&found[b].iou(expected)));
