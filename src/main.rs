@@ -1,6 +1,8 @@
 //! Parse arguments, set up logging, dispatch, exit codes. Everything else is in the library.
 
-use carryout::commands::{bench, check, demo, doctor, export, import, init, replay, run, score, simulate, verify};
+use carryout::commands::{
+    bench, check, demo, doctor, export, import, init, models, replay, run, score, simulate, verify,
+};
 use clap::{Parser, Subcommand};
 use std::error::Error;
 use std::io::{IsTerminal, Write};
@@ -39,6 +41,7 @@ enum Verb {
     Demo(demo::DemoArgs),
     /// Compare receipts with the truth.
     Score(score::ScoreArgs),
+    Models(models::ModelsArgs),
     Bench(bench::BenchArgs),
 }
 
@@ -90,6 +93,7 @@ fn dispatch(verb: Verb) -> Result<ExitCode, Box<dyn Error + Send + Sync>> {
             std::io::stdout().write_all(score::score(&args)?.as_bytes())?;
             ExitCode::SUCCESS
         }
+        Verb::Models(args) => runtime()?.block_on(models::run(&args))?,
         Verb::Bench(args) => {
             bench::run(&args)?;
             ExitCode::SUCCESS

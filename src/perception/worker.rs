@@ -225,3 +225,88 @@ impl Worker {
         self.floor.blocking_send(Incoming { stamped, ack: None }).map_err(|_| Ended::FloorGone)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::shop::CameraKind;
+    use std::thread;
+    use tokio::sync::mpsc;
+
+    /// A worker of `cameras` cameras whose pictures all want a look.
+    fn worker(cameras: usize, batch_wait_ms: u64) -> Worker {
+        let camera = |n: usize| {
+            let id = CameraId::new(format!("top-{n}"));
+            (Camera { id, kind: CameraKind::People, covers: vec![], projection: None, size: (640, 480) }, None)
+        };
+        let ((_, looks), (floor, _)) = (mpsc::channel(1), mpsc::channel(1));
+        let counters = Counters::default();
+        Worker {
+            cameras: (0..cameras).map(camera).collect(),
+            wardrobe: Wardrobe::open().unwrap(),
+            mailroom: Arc::new(Mailroom::new(cameras, 0.0, counters.clone())),
+            options: VisionOptions { batch_wait_ms, ..VisionOptions::default() },
+            clock: Clock::anchored_after(ShopTime(0)),
+            counters,
+            looks,
+            floor,
+            stop: Arc::default(),
+        }
+    }
+
+    fn frame(ms: i64) -> Frame {
+        Frame::from_rgb((128, 96), &[ms as u8; 128 * 96 * 3], ShopTime(1_000_000_000 + ms * 1_000)).unwrap()
+    }
+
+    /// Cameras in the batch, and how old its frames are.
+    fn gathered(worker: &mut Worker, batches: bool) -> Vec<(usize, i64)> {
+        let mut sights = worker.sights();
+        let first = worker.mailroom.take(POLL).unwrap();
+        let batch = worker.gather(first, &mut BTreeSet::new(), batches, &mut sights);
+        let batch = batch.unwrap_or_else(|_| panic!("nobody stopped us"));
+        batch.into_iter().map(|(camera, frame)| (camera, (frame.arrival.0 - 1_000_000_000) / 1_000)).collect()
+    }
+
+    #[test]
+    fn pictures_that_wait_go_into_the_model_together() {
+        for (story, cameras, wait_ms, batches, put, gathered_) in [
+            ("three cameras", 3, 60_000, true, vec![(0, 1), (1, 2), (2, 3)], vec![(1, 2), (2, 3), (0, 1)]),
+            ("a model that takes one", 3, 60_000, false, vec![(0, 1), (1, 2), (2, 3)], vec![(1, 2)]),
+            ("a shop that does not wait", 3, 0, true, vec![(0, 1), (1, 2), (2, 3)], vec![(1, 2)]),
+            ("only one camera speaks", 3, 1, true, vec![(2, 1)], vec![(2, 1)]),
+            (
+                "more cameras than a batch holds",
+                10,
+                60_000,
+                true,
+                (0..10).map(|n| (n, 1)).collect(),
+                (1..9).map(|n| (n, 1)).collect(),
+            ),
+        ] {
+            let mut worker = worker(cameras, wait_ms);
+            put.into_iter().for_each(|(camera, ms)| worker.mailroom.put(camera, frame(ms)));
+            assert_eq!(gathered(&mut worker, batches), gathered_, "{story}");
+        }
+    }
+
+    #[test]
+    fn a_newer_picture_of_a_waiting_camera_takes_its_place() {
+        let mut worker = worker(2, 60_000);
+        let (room, counters) = (worker.mailroom.clone(), worker.counters.clone());
+        room.put(0, frame(1));
+        let other = thread::spawn(move || {
+            // The first is in the batch as soon as it was considered.
+            while counters.get("perception.looks") < 1 {
+                thread::yield_now();
+            }
+            room.put(0, frame(50));
+            while counters.get("perception.looks") < 2 {
+                thread::yield_now();
+            }
+            room.put(1, frame(60));
+        });
+        assert_eq!(gathered(&mut worker, true), [(0, 50), (1, 60)]);
+        other.join().unwrap();
+        assert_eq!(worker.counters.get("camera.dropped.newer_came"), 1);
+    }
+}

@@ -3,6 +3,8 @@
 
 mod disc;
 mod live;
+mod models;
+mod onnx;
 mod walkers;
 
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
