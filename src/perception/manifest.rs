@@ -141,6 +141,9 @@ pub enum Output {
     Carryout { stride: usize, keypoints: Vec<Keypoint>, overlap: f32 },
 }
 
+/// Classes and bins, at most; more is a slip of the pen.
+const MOST: usize = 100_000;
+
 fn no_merging() -> f32 {
     1.0
 }
@@ -174,10 +177,12 @@ impl Output {
         let bad = |strides: &[usize]| strides.is_empty() || strides.contains(&0);
         let wrong = match self {
             Output::Disc { radii, .. } => radii.is_empty(),
-            Output::Yolox { strides, .. } => bad(strides),
-            Output::Nanodet { strides, classes, class, bins, .. } => bad(strides) || class >= classes || *bins < 2,
-            Output::Yolov8 { class, classes, .. } => class >= classes,
-            Output::Rtdetr { .. } => false,
+            Output::Yolox { strides, class, .. } => bad(strides) || *class >= MOST,
+            Output::Nanodet { strides, classes, class, bins, .. } => {
+                bad(strides) || class >= classes || *classes > MOST || *bins < 2 || *bins > MOST
+            }
+            Output::Yolov8 { class, classes, .. } => class >= classes || *classes > MOST,
+            Output::Rtdetr { class, .. } => *class >= MOST,
             Output::Carryout { stride, keypoints, .. } => {
                 let twice = keypoints.iter().enumerate().any(|(i, point)| keypoints[..i].contains(point));
                 if twice {
@@ -186,7 +191,7 @@ impl Output {
                 *stride == 0
             }
         };
-        wrong.then_some("output: strides (or radii), classes and bins must be given and above 0, class below classes")
+        wrong.then_some("output: strides (or radii), classes and bins must be given, above 0 and below 100 000, class below classes")
     }
 }
 
@@ -360,6 +365,7 @@ mod tests {
             ("[8, 16, 32]", "[]", "strides (or radii)"),
             ("overlap = 0.45", "overlap = 45.0", "output.overlap 45"),
             (YOLOX, "kind = \"rtdetr\"\nclass = 0", ""),
+            (YOLOX, "kind = \"rtdetr\"\nclass = 9000000000000000000", "below 100 000"),
             (YOLOX, "kind = \"yolov8\"\nclass = 0\nclasses = 1\nkeypoints = \"coco17\"\noverlap = 0.6", ""),
             (YOLOX, "kind = \"yolov8\"\nclass = 1\nclasses = 1\noverlap = 0.6", "class below classes"),
             (YOLOX, "kind = \"carryout\"\nstride = 4\nkeypoints = [\"head\", \"left_hand\"]\noverlap = 0.6", ""),

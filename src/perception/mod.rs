@@ -24,6 +24,8 @@ pub mod detector;
 pub mod ort;
 #[cfg(feature = "cameras")]
 pub mod picture;
+#[cfg(feature = "onnx")]
+pub mod unknown;
 #[cfg(all(feature = "cameras", feature = "onnx"))]
 mod worker;
 

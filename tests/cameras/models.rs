@@ -165,8 +165,40 @@ fn camera_models_never_fall_back_to_the_cpu_in_silence() {
     }
 }
 
+#[test]
+fn camera_models_that_do_not_fit_are_told_by_check_and_doctor() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    fs::create_dir(at("shop")).unwrap();
+    fs::create_dir(at("models")).unwrap();
+    let demo = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/demo-shop");
+    for name in ["shop.toml", "planogram.csv", "catalogue.csv"] {
+        fs::copy(demo.join(name), at("shop").join(name)).unwrap();
+    }
+    fs::write(at("carryout.toml"), "[vision]\nmodel = \"models/m.toml\"\n[state]\ndirectory = \"state\"\n").unwrap();
+    let config = at("carryout.toml");
+    let ask = |args: &[&str]| said(&run(&[args, &["--config", config.to_str().unwrap()]].concat()));
+    for (story, radii, says) in [
+        ("it fits", "[2.0]", None),
+        ("it does not", "[2.0, 3.0]", Some("output `score` is [1, 8, 16] for 2 radii; no kind of output known here")),
+    ] {
+        laid(&at("models"), &mirror((16, 8), Side::Is(1)), &GREY.replace("[2.0]", radii));
+        let (checked, doctored) = (ask(&["check"]), ask(&["doctor", "--listen", "0.1s"]));
+        let told = checked.lines().find(|line| line.starts_with("error   m.toml")).unwrap_or_default();
+        let doctors = doctored.lines().find(|line| line.contains(" models ")).unwrap_or_default();
+        assert_eq!(told.contains(says.unwrap_or("never")), says.is_some(), "{story}: {checked}");
+        assert!(told.is_empty() == says.is_none(), "{story}: {checked}");
+        assert_eq!(doctors.starts_with("failed"), says.is_some(), "{story}: {doctored}");
+        assert!(doctors.contains(says.unwrap_or("`m` looks at a picture in ")), "{story}: {doctored}");
+    }
+}
+
+fn run(args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_carryout")).args(args).output().unwrap()
+}
+
 fn carryout(args: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_carryout")).arg("models").args(args).output().unwrap()
+    run(&[&["models"], args].concat())
 }
 
 fn said(output: &Output) -> String {

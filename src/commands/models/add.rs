@@ -4,9 +4,9 @@ use super::{AddArgs, Failure};
 use crate::base::ShopTime;
 use crate::perception::VisionOptions;
 use crate::perception::detector::Detector;
-use crate::perception::guess::{self, Guess};
+use crate::perception::guess::Guess;
 use crate::perception::manifest::{Channels, Input};
-use crate::perception::ort::{Declared, Runtime, Session};
+use crate::perception::unknown;
 use crate::sensors::camera::Frame;
 use crate::sync::install_tls_provider;
 use reqwest::Url;
@@ -40,14 +40,14 @@ pub async fn add(args: &AddArgs, directory: &Path, vision: &VisionOptions) -> Re
     {
         return Err(format!("adding model {name}: its sha256 is {sha256}, not {published}; it is another file").into());
     }
-    let runtime = Runtime::from(vision);
-    let (input, guess) = look_into(&name, &bytes, args.size, &runtime)?;
+    let (input, guess) =
+        unknown::look_into(&name, &bytes, args.size, vision).map_err(|why| format!("adding model {name}: {why}"))?;
     let text = written(&name, &sha256, licence, &args.source, &input, &guess);
 
     let attempt = Attempt::in_folder(directory, &name)?;
     std::fs::write(attempt.0.join(format!("{name}.onnx")), &bytes)?;
     std::fs::write(attempt.0.join(format!("{name}.toml")), &text)?;
-    let mut detector = Detector::with(&attempt.0.join(format!("{name}.toml")), &runtime, vision.confidence_min)?;
+    let mut detector = Detector::with(&attempt.0.join(format!("{name}.toml")), &vision.into(), vision.confidence_min)?;
     let took = speed(&mut detector)?;
     for path in [&file, &manifest] {
         std::fs::rename(attempt.0.join(path.file_name().unwrap_or_default()), path)?;
@@ -148,61 +148,6 @@ async fn fetch(source: &str) -> Result<Vec<u8>, String> {
         }
     }
     Ok(bytes)
-}
-
-/// What the model says of itself, and of what kind it must be.
-fn look_into(
-    name: &str,
-    bytes: &[u8],
-    size: Option<(usize, usize)>,
-    runtime: &Runtime,
-) -> Result<(Input, Guess), Failure> {
-    let mut session = Session::open(name, bytes, runtime)?;
-    let input = input(&session.inputs(), size).map_err(|why| format!("adding model {name}: {why}"))?;
-    let (width, height) = input.size;
-    let shape = [1, input.channels.count(), height, width];
-    let sizes = [width as i64, height as i64];
-    let sizes = input.size_name.as_deref().map(|name| (name, &sizes[..]));
-    let shapes: Vec<(String, Vec<usize>)> = session.run(&input.name, shape, &input.blank(), sizes, |answer| {
-        answer.iter().map(|output| (output.name.to_string(), output.shape.clone())).collect()
-    })?;
-    let Some(guess) = guess::output(&shapes, input.size) else {
-        let told: Vec<String> = shapes.iter().map(|(name, shape)| format!("`{name}` {shape:?}")).collect();
-        let kinds = "yolox, nanodet, yolov8, rtdetr, carryout";
-        let what =
-            format!("adding model {name}: its outputs are {}, and of no kind known here ({kinds})", told.join(", "));
-        return Err(format!("{what}; export it anew, or write its manifest by hand (docs/setup.md)").into());
-    };
-    Ok((input, guess))
-}
-
-/// The pictures' input, and the one that is told their size if there is one.
-fn input(declared: &[Declared], size: Option<(usize, usize)>) -> Result<Input, String> {
-    let is_pictures = |d: &&Declared| d.is_f32 && d.shape.len() == 4;
-    let Some(pictures) = declared.iter().find(is_pictures) else {
-        let told: Vec<String> =
-            declared.iter().map(|d| format!("`{}` {:?} of {}", d.name, d.shape, d.kind())).collect();
-        return Err(format!("it takes {}, not pictures [n, channels, height, width] of f32", told.join(", ")));
-    };
-    let side = |at: usize| usize::try_from(pictures.shape[at]).ok().filter(|side| *side > 0);
-    let own = side(3).zip(side(2));
-    let size = match (own, size) {
-        (Some(own), Some(size)) if own != size => {
-            return Err(format!("it takes pictures of {} x {} only; leave --size out", own.0, own.1));
-        }
-        (Some(own), _) => own,
-        (None, Some(size)) => size,
-        (None, None) => return Err("it takes pictures of any size; say --size, like 640x640".into()),
-    };
-    let mut input = Input::plain(&pictures.name, size);
-    input.channels = match pictures.shape[1] {
-        1 => Channels::Grey,
-        3 | -1 => Channels::Rgb,
-        n => return Err(format!("its pictures have {n} channels, not 1 or 3")),
-    };
-    let is_size = |d: &&Declared| !d.is_f32 && d.shape.len() == 2;
-    input.size_name = declared.iter().find(is_size).map(|d| d.name.clone());
-    Ok(input)
 }
 
 /// The manifest. Names come from the model and are quoted as TOML wants it.

@@ -4,7 +4,7 @@
 //! The box is the whole body's, hidden parts and parts beyond the picture included: its lower edge is where the feet are
 //! even behind a shelf.
 
-use super::{DecodeError, Part, told};
+use super::{DecodeError, Part, sure, told};
 use crate::perception::boxes::Box2;
 use crate::perception::detection::{Detection, Spot};
 use crate::perception::manifest::Keypoint;
@@ -32,13 +32,10 @@ pub fn decode(
     let stride = stride as f64;
     let mut found = Vec::new();
     for (cell, &score) in heat.data.iter().enumerate() {
-        if f64::from(score) < threshold || score <= 0.0 {
-            continue;
-        }
+        let Some(score) = sure(f64::from(score), threshold) else { continue };
         let at = |part: &Part<'_>, plane: usize| f64::from(part.data[plane * height * width + cell]) * stride;
         let (x, y) = (((cell % width) as f64 + 0.5) * stride, ((cell / width) as f64 + 0.5) * stride);
         let [left, top, right, bottom] = [0, 1, 2, 3].map(|edge| at(edges, edge));
-        let score = f64::from(score).min(1.0);
         let bounds = Box2 { x: x - left, y: y - top, w: left + right, h: top + bottom, score };
         if !bounds.area().is_finite() || bounds.w <= 0.0 || bounds.h <= 0.0 {
             continue;

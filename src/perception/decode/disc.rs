@@ -1,6 +1,6 @@
 //! Discs: one score a cell and size, already thinned to local peaks by the model (`models/make_disc.py`).
 
-use super::{DecodeError, Part, single};
+use super::{DecodeError, Part, single, sure};
 use crate::perception::boxes::Box2;
 use crate::perception::detection::Detection;
 
@@ -17,10 +17,9 @@ pub fn decode(radii: &[f32], parts: &[Part<'_>], threshold: f64) -> Result<Vec<D
     for (plane, &radius) in data.chunks_exact((height * width).max(1)).zip(radii) {
         let radius = f64::from(radius);
         for (i, &score) in plane.iter().enumerate() {
-            if f64::from(score) >= threshold && score > 0.0 {
+            if let Some(score) = sure(f64::from(score), threshold) {
                 // A pixel's middle is half a pixel in.
                 let (x, y) = ((i % width) as f64 + 0.5, (i / width) as f64 + 0.5);
-                let score = f64::from(score).min(1.0);
                 let bounds = Box2 { x: x - radius, y: y - radius, w: 2.0 * radius, h: 2.0 * radius, score };
                 found.push(Detection::of(bounds));
             }

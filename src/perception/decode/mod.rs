@@ -98,6 +98,11 @@ fn grids(strides: &[usize], size: (usize, usize)) -> impl Iterator<Item = (usize
     strides.iter().map(move |&stride| (stride, size.0.div_ceil(stride), size.1.div_ceil(stride)))
 }
 
+/// A score that counts, at most 1. A model gone wrong answers what is no number, and that is nobody.
+fn sure(score: f64, threshold: f64) -> Option<f64> {
+    (score >= threshold && score > 0.0).then(|| score.min(1.0))
+}
+
 /// The only output; its name and shape in the error of whoever wanted another.
 fn single<'a>(kind: &'static str, parts: &'a [Part<'a>]) -> Result<Part<'a>, DecodeError> {
     match parts {

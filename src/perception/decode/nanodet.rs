@@ -1,7 +1,7 @@
 //! NanoDet: a score and four edge distances a cell, each distance a distribution over bins whose mean, times the stride,
 //! is the distance (Li et al., "Generalized Focal Loss", 2020). Its outputs carry no order: they are told by shape.
 
-use super::{DecodeError, Part, grids, told};
+use super::{DecodeError, Part, grids, sure, told};
 use crate::perception::boxes::Box2;
 use crate::perception::detection::Detection;
 
@@ -26,10 +26,7 @@ pub fn decode(
         };
         let (scores, edges) = (find(classes)?, find(4 * bins)?);
         for (cell, scores) in scores.data.chunks_exact(classes).enumerate() {
-            let score = f64::from(scores[class]);
-            if score < threshold {
-                continue;
-            }
+            let Some(score) = sure(f64::from(scores[class]), threshold) else { continue };
             let edges = &edges.data[cell * 4 * bins..(cell + 1) * 4 * bins];
             let mut reach = edges.chunks_exact(bins).map(|logits| mean_bin(logits) * stride as f64);
             let mut next = || reach.next().expect("four edges");
@@ -37,7 +34,7 @@ pub fn decode(
             // Distances count from the middle of the cell.
             let middle = |cell: usize| (cell as f64 + 0.5) * stride as f64;
             let (x, y) = (middle(cell % across), middle(cell / across));
-            let found = Box2 { x: x - left, y: y - top, w: left + right, h: top + bottom, score: score.min(1.0) };
+            let found = Box2 { x: x - left, y: y - top, w: left + right, h: top + bottom, score };
             if found.area().is_finite() && found.area() > 0.0 {
                 all.push(Detection::of(found));
             }

@@ -1,7 +1,7 @@
 //! RT-DETR: a fixed number of queries, each perhaps a person (Zhao et al., "DETRs Beat YOLOs on Real-time Object
 //! Detection", 2023). Two exports are about, told apart by their outputs.
 
-use super::{DecodeError, Part, told};
+use super::{DecodeError, Part, sure, told};
 use crate::perception::boxes::Box2;
 use crate::perception::detection::Detection;
 
@@ -47,9 +47,10 @@ pub fn decode(
 }
 
 fn person([left, top, right, bottom]: [f64; 4], score: f32, threshold: f64) -> Option<Detection> {
-    let bounds = Box2 { x: left, y: top, w: right - left, h: bottom - top, score: f64::from(score).min(1.0) };
+    let score = sure(f64::from(score), threshold)?;
+    let bounds = Box2 { x: left, y: top, w: right - left, h: bottom - top, score };
     let is_box = bounds.area().is_finite() && bounds.w > 0.0 && bounds.h > 0.0;
-    (bounds.score >= threshold && is_box).then(|| Detection::of(bounds))
+    is_box.then(|| Detection::of(bounds))
 }
 
 #[cfg(test)]

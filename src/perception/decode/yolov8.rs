@@ -1,7 +1,7 @@
 //! YOLOv8 and its kin: every cell names a middle, a size and a score a class, all decoded in the graph (Jocher et al.,
 //! "Ultralytics YOLOv8", 2023; the anchor-free, decoupled head). No objectness, scores are sigmoids already.
 
-use super::{DecodeError, Part, coco17, single};
+use super::{DecodeError, Part, coco17, single, sure};
 use crate::perception::boxes::Box2;
 use crate::perception::detection::Detection;
 use crate::perception::manifest::Skeleton;
@@ -34,14 +34,12 @@ pub fn decode(
     let (x, y, w, h) = (row(0), row(1), row(2), row(3));
     let mut found = Vec::new();
     for (cell, &score) in row(4 + class).iter().enumerate() {
-        if f64::from(score) < threshold {
-            continue;
-        }
+        let Some(score) = sure(f64::from(score), threshold) else { continue };
         let [x, y, w, h] = [x, y, w, h].map(|row| f64::from(row[cell]));
         if ![x, y, w, h].iter().all(|value| value.is_finite()) || w <= 0.0 || h <= 0.0 {
             continue;
         }
-        let bounds = Box2 { x: x - w / 2.0, y: y - h / 2.0, w, h, score: f64::from(score).min(1.0) };
+        let bounds = Box2 { x: x - w / 2.0, y: y - h / 2.0, w, h, score };
         let mut person = Detection::of(bounds);
         if points > 0 {
             let value = |i: usize| f64::from(row(4 + classes + i)[cell]);
@@ -66,16 +64,17 @@ mod tests {
     fn a_column_is_a_box() {
         let data = columns(&[
             [100.0, 50.0, 20.0, 40.0, 0.1, 0.9],
-            [30.0, 30.0, 10.0, 10.0, 0.9, 0.2],     // the other class
-            [f32::NAN, 30.0, 10.0, 10.0, 0.1, 0.9], // nonsense
-            [30.0, 30.0, -10.0, 10.0, 0.1, 0.9],    // nonsense
+            [30.0, 30.0, 10.0, 10.0, 0.9, 0.2],      // the other class
+            [f32::NAN, 30.0, 10.0, 10.0, 0.1, 0.9],  // nonsense
+            [30.0, 30.0, -10.0, 10.0, 0.1, 0.9],     // nonsense
+            [30.0, 30.0, 10.0, 10.0, 0.1, f32::NAN], // nonsense
         ]);
-        let answer = [part("output0", &[6, 4], &data)];
+        let answer = [part("output0", &[6, 5], &data)];
         let found = decode(1, 2, None, &answer, 0.4).unwrap();
         let score = f64::from(0.9f32);
         assert_eq!(found, [Detection::of(Box2 { x: 90.0, y: 30.0, w: 20.0, h: 40.0, score })]);
         for (class, classes, keypoints, says) in [
-            (0, 1, None, "`output0` is [6, 4] instead of [5, cells]"),
+            (0, 1, None, "`output0` is [6, 5] instead of [5, cells]"),
             (0, 2, Some(Skeleton::Coco17), "instead of [57, cells]: 4 + 2 classes + 3 x 17 keypoints"),
         ] {
             let told = decode(class, classes, keypoints, &answer, 0.4).unwrap_err().to_string();

@@ -2,7 +2,7 @@
 //! Series in 2021", anchor-free head): middle = (offset + cell) * stride, size = exp(offset) * stride,
 //! score = objectness * class.
 
-use super::{DecodeError, Part, grids, single};
+use super::{DecodeError, Part, grids, single, sure};
 use crate::perception::boxes::Box2;
 use crate::perception::detection::Detection;
 
@@ -28,14 +28,11 @@ pub fn decode(
     });
     let mut found = Vec::new();
     for (row, (stride, column, line)) in data.chunks_exact(width).zip(places) {
-        let score = f64::from(row[4]) * f64::from(row[5 + class]);
-        if score < threshold {
-            continue;
-        }
+        let Some(score) = sure(f64::from(row[4]) * f64::from(row[5 + class]), threshold) else { continue };
         let (w, h) = (libm::exp(f64::from(row[2])) * stride, libm::exp(f64::from(row[3])) * stride);
         let (x, y) = ((f64::from(row[0]) + column) * stride, (f64::from(row[1]) + line) * stride);
         if [x, y, w, h].iter().all(|value| value.is_finite()) {
-            found.push(Detection::of(Box2 { x: x - w / 2.0, y: y - h / 2.0, w, h, score: score.min(1.0) }));
+            found.push(Detection::of(Box2 { x: x - w / 2.0, y: y - h / 2.0, w, h, score }));
         }
     }
     Ok(found)
