@@ -92,6 +92,10 @@ pub fn look(args: &CheckArgs) -> Looked {
         let pictures = looked.shop.as_ref().is_some_and(has_pictures);
         let (found, mut names) = models(&config.vision.model, pictures);
         looked.model_problems = found;
+        // A running shop asks here before it opens anew: with a model that cannot be opened it would not open again.
+        if pictures && looked.model_problems.is_empty() {
+            looked.model_problems = tried(&config.vision);
+        }
         looked.summary.append(&mut names);
         looked.problems.extend(looked.shop.as_ref().and_then(|shop| too_light(shop, config)));
         looked.problems.extend(looked.shop.iter().flat_map(|shop| scales_of_nowhere(shop, config)));
@@ -100,13 +104,7 @@ pub fn look(args: &CheckArgs) -> Looked {
 }
 
 pub fn check(args: &CheckArgs) -> Report {
-    let mut looked = look(args);
-    if let (Some(config), Some(shop)) = (&looked.config, &looked.shop)
-        && has_pictures(shop)
-        && looked.model_problems.is_empty()
-    {
-        looked.model_problems = tried(&config.vision);
-    }
+    let looked = look(args);
     let mut text = String::new();
     if let Some(file) = config_file(args) {
         let _ = writeln!(text, "config {}", file.display());

@@ -93,10 +93,10 @@ impl Detector {
         self.takes_many
     }
 
-    /// Whether it is worth waiting for several. On a CPU it is not: a batch of four takes at least as long as four pictures
-    /// one after the other (yolox_nano, one thread: 86 ms against 58 ms), and the first of them waits for the last.
+    /// Whether it is worth waiting for several: with CUDA. On a CPU (OpenVINO's too) a batch of four takes at least as long
+    /// as four pictures one after the other (yolox_nano, one thread: 86 ms against 58 ms), and the first waits for the last.
     pub fn batches(&self) -> bool {
-        self.takes_many && self.provider != Provider::Cpu
+        self.takes_many && self.provider == Provider::Cuda
     }
 
     /// Time the model itself has taken, since it was opened.
@@ -184,7 +184,9 @@ impl Detector {
             }
             Ok(Ok(_)) => {}
         }
+        // TensorRT would build an engine for every number of pictures, minutes each.
         let says_many = declared.iter().all(|input| input.shape.first() == Some(&-1));
+        let says_many = says_many && self.provider != Provider::Tensorrt;
         // Two of them: some graphs say "any number" and have a 1 built in further down.
         self.takes_many = says_many && self.ask(&blank.repeat(2), 2).is_ok();
         self.spent = Duration::ZERO;

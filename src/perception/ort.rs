@@ -136,11 +136,11 @@ impl Session {
         let mut answer = Vec::with_capacity(values.len());
         for (name, value) in &values {
             // Labels are whole numbers; everything else is f32.
-            let (shape, data) = match value.try_extract_tensor::<i64>() {
-                Ok((shape, labels)) => (shape, Cow::Owned(labels.iter().map(|&label| label as f32).collect())),
+            let (shape, data) = match value.try_extract_tensor::<f32>() {
+                Ok((shape, data)) => (shape, Cow::Borrowed(data)),
                 Err(_) => {
-                    let (shape, data) = value.try_extract_tensor::<f32>().map_err(failed)?;
-                    (shape, Cow::Borrowed(data))
+                    let (shape, labels) = value.try_extract_tensor::<i64>().map_err(failed)?;
+                    (shape, Cow::Owned(labels.iter().map(|&label| label as f32).collect()))
                 }
             };
             let shape = shape.iter().map(|&n| usize::try_from(n).unwrap_or(0)).collect();

@@ -4,9 +4,11 @@
 use carryout::base::time::Clock;
 use carryout::base::{CameraId, Counters, ShopId, ShopTime};
 use carryout::events::Observation;
+use carryout::perception::appearance::Wardrobe;
 use carryout::perception::boxes::Box2;
 use carryout::perception::detection::Detection;
 use carryout::perception::detector::Detector;
+use carryout::perception::picture::cells;
 use carryout::perception::{self, VisionOptions};
 use carryout::sensors::Incoming;
 use carryout::sensors::camera::gst::read_file;
@@ -92,6 +94,9 @@ struct Agreement {
     look: Duration,
     /// Of that, in the model.
     model: Duration,
+    /// Beside it: a frame's motion cells, and the clothes of those found.
+    cells: Duration,
+    clothes: Duration,
     frames: usize,
     mean_iou: f64,
     mean_score_off: f64,
@@ -118,20 +123,28 @@ fn hold_against(data: &Path, model: (&str, &str), boxes: &str) -> Agreement {
         looks: 0,
         look: Duration::ZERO,
         model: Duration::ZERO,
+        cells: Duration::ZERO,
+        clothes: Duration::ZERO,
         frames: 0,
         mean_iou: 0.0,
         mean_score_off: 0.0,
     };
-    let mut number = 0;
+    let (wardrobe, mut number) = (Wardrobe::open().unwrap(), 0);
     sum.frames = read_file(&data.join("video/walkers_480x360.mp4"), |frame| {
         number += 1;
         if number % STEP != 0 {
             return;
         }
         let began = Instant::now();
-        let found = detector.look(&frame).unwrap();
+        cells(&frame).unwrap();
+        sum.cells += began.elapsed();
+        let began = Instant::now();
+        let mut found = detector.look(&frame).unwrap();
         sum.look += began.elapsed();
         sum.looks += 1;
+        let began = Instant::now();
+        wardrobe.dress(&frame, &mut found);
+        sum.clothes += began.elapsed();
         let in_reference = |found: Detection| found.scaled(1.0 / REFERENCE.0, 1.0 / REFERENCE.1).bounds;
         let mut found: Vec<Box2> = found.into_iter().map(in_reference).collect();
         for expected in truth.get(&number).into_iter().flatten().filter(|expected| expected.score > 0.4) {
@@ -149,9 +162,10 @@ fn hold_against(data: &Path, model: (&str, &str), boxes: &str) -> Agreement {
     sum.model = detector.spent();
     sum.mean_iou /= sum.agreed.max(1) as f64;
     sum.mean_score_off /= sum.agreed.max(1) as f64;
+    let ms = |time: Duration| time.as_secs_f64() * 1e3 / sum.looks as f64;
     println!(
         "{}: {:.4} of {} reference boxes over 0.4 at IoU 0.9 (mean IoU {:.4}, score off by {:.4}); {} looks of \
-         {} frames, {:.1} ms a look, {:.1} of them in the model",
+         {} frames, {:.1} ms a look, {:.1} of them in the model; cells {:.2} ms, clothes {:.2} ms",
         model.0,
         sum.agreed as f64 / sum.boxes as f64,
         sum.boxes,
@@ -159,8 +173,10 @@ fn hold_against(data: &Path, model: (&str, &str), boxes: &str) -> Agreement {
         sum.mean_score_off,
         sum.looks,
         sum.frames,
-        sum.look.as_secs_f64() * 1e3 / sum.looks as f64,
-        sum.model.as_secs_f64() * 1e3 / sum.looks as f64,
+        ms(sum.look),
+        ms(sum.model),
+        ms(sum.cells),
+        ms(sum.clothes),
     );
     sum
 }
