@@ -37,6 +37,7 @@ fn picture(at: &[(usize, usize)]) -> Frame {
 
 #[test]
 fn camera_models_look_at_several_pictures_as_at_each() {
+    let _machine = crate::shared();
     let dir = tempfile::tempdir().unwrap();
     let frames = [picture(&[(3, 3)]), picture(&[]), picture(&[(12, 2), (5, 6)])];
     let mut alone = Vec::new();
@@ -78,6 +79,7 @@ fn post_processed() -> Vec<u8> {
 
 #[test]
 fn camera_models_with_a_second_input_and_whole_numbers_are_read() {
+    let _machine = crate::shared();
     let dir = tempfile::tempdir().unwrap();
     let rest = rgb("size_name = \"orig_target_sizes\"", "kind = \"rtdetr\"\nclass = 0");
     let mut detector = Detector::open(&laid(dir.path(), &post_processed(), &rest), None, 1, 0.5).unwrap();
@@ -89,6 +91,7 @@ fn camera_models_with_a_second_input_and_whole_numbers_are_read() {
 
 #[test]
 fn camera_models_that_do_not_fit_their_manifest_are_told_when_opened() {
+    let _machine = crate::shared();
     let yolox = "kind = \"yolox\"\nstrides = [8, 16, 32]\nclass = 0\noverlap = 0.5";
     let yolov8 = "kind = \"yolov8\"\nclass = 0\nclasses = 1\noverlap = 0.5";
     let cells = 32 + 8 + 2;
@@ -150,6 +153,7 @@ fn camera_models_that_do_not_fit_their_manifest_are_told_when_opened() {
 
 #[test]
 fn camera_models_never_fall_back_to_the_cpu_in_silence() {
+    let _machine = crate::shared();
     let dir = tempfile::tempdir().unwrap();
     let manifest = laid(dir.path(), &mirror((16, 8), Side::Any), GREY);
     for (provider, wanted) in
@@ -167,6 +171,7 @@ fn camera_models_never_fall_back_to_the_cpu_in_silence() {
 
 #[test]
 fn camera_models_that_do_not_fit_are_told_by_check_and_doctor() {
+    let _machine = crate::shared();
     let dir = tempfile::tempdir().unwrap();
     let at = |name: &str| dir.path().join(name);
     fs::create_dir(at("shop")).unwrap();
@@ -226,6 +231,7 @@ fn server(answers: Vec<Vec<u8>>) -> (u16, std::thread::JoinHandle<()>) {
 
 #[test]
 fn camera_models_are_taken_in_with_hash_and_licence_or_not_at_all() {
+    let _machine = crate::shared();
     let dir = tempfile::tempdir().unwrap();
     let folder = dir.path().join("models");
     let folder_text = folder.to_str().unwrap();
