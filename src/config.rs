@@ -178,6 +178,7 @@ impl Config {
             ("policy", "visit_max_min", policy.visit_max_min, 1, 24 * 60),
             ("policy", "restart_grace_s", policy.restart_grace_s, 0, 3_600),
             ("vision", "threads", count(vision.threads), 1, 256),
+            ("vision", "batch_wait_ms", whole(vision.batch_wait_ms), 0, 1_000),
             ("vision", "look_ms_max", vision.look_ms_max, 100, 600_000),
             ("vision.cameras", "no_frame_ms", whole(vision.cameras.no_frame_ms), 200, 600_000),
             ("vision.cameras", "same_frame_ms", whole(vision.cameras.same_frame_ms), 1_000, 86_400_000),

@@ -1,7 +1,7 @@
 //! Parse arguments, set up logging, dispatch, exit codes. Everything else is in the library.
 
 use carryout::commands::{
-    bench, check, demo, doctor, export, import, init, perceive, replay, run, score, simulate, verify, watch,
+    bench, check, demo, doctor, export, import, init, models, perceive, replay, run, score, simulate, verify, watch,
 };
 use clap::{Parser, Subcommand};
 use std::error::Error;
@@ -43,6 +43,7 @@ enum Verb {
     Demo(demo::DemoArgs),
     /// Compare receipts with the truth.
     Score(score::ScoreArgs),
+    Models(models::ModelsArgs),
     Bench(bench::BenchArgs),
 }
 
@@ -96,6 +97,7 @@ fn dispatch(verb: Verb) -> Result<ExitCode, Box<dyn Error + Send + Sync>> {
             std::io::stdout().write_all(score::score(&args)?.as_bytes())?;
             ExitCode::SUCCESS
         }
+        Verb::Models(args) => runtime()?.block_on(models::run(&args))?,
         Verb::Bench(args) => {
             bench::run(&args)?;
             ExitCode::SUCCESS

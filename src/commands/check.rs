@@ -1,12 +1,13 @@
 //! `carryout check`: everything a shop is configured by, looked at before it opens; every problem at once.
 //!
-//! Config, secret files, shop files and models. It starts nothing, writes nothing and asks nobody.
+//! Config, secret files, shop files and models; the detector looks at one blank picture. It starts nothing, writes nothing and
+//! asks nobody.
 
 use super::credentials::{cameras_readable_here, readable_here};
 use crate::base::{SecretError, SecretFile};
 use crate::config::{CONFIG_FILE, Config};
-use crate::perception::locate;
 use crate::perception::manifest::Manifest;
+use crate::perception::{VisionOptions, locate};
 use crate::sensors::mqtt::tls;
 use crate::shop::problems::{Problem, Problems};
 use crate::shop::{CameraKind, LoginError, RtspAddress, Shop};
@@ -92,6 +93,10 @@ pub fn look(args: &CheckArgs) -> Looked {
         let pictures = looked.shop.as_ref().is_some_and(has_pictures);
         let (found, mut names) = models(&config.vision.model, pictures);
         looked.model_problems = found;
+        // A running shop asks here before it opens anew: with a model that cannot be opened it would not open again.
+        if pictures && looked.model_problems.is_empty() {
+            looked.model_problems = tried(&config.vision);
+        }
         looked.summary.append(&mut names);
         looked.problems.extend(looked.shop.as_ref().and_then(|shop| too_light(shop, config)));
         looked.problems.extend(looked.shop.iter().flat_map(|shop| scales_of_nowhere(shop, config)));
@@ -270,6 +275,22 @@ fn models(detector: &Path, needed: bool) -> (Vec<Problem>, Vec<String>) {
         }
     }
     (problems, names)
+}
+
+/// The detector, run once on a blank picture: whether the runtime loads it and its outputs are what the manifest says.
+#[cfg(all(feature = "cameras", feature = "onnx"))]
+fn tried(vision: &VisionOptions) -> Vec<Problem> {
+    let mut found = Problems::of(file_name(&vision.model));
+    if let Err(error) = crate::perception::detector::Detector::of(vision) {
+        found.error(None, error.to_string().replace('\n', " "));
+    }
+    found.into_sorted()
+}
+
+/// Nobody here can run it; the daemon says so when it starts.
+#[cfg(not(all(feature = "cameras", feature = "onnx")))]
+fn tried(_: &VisionOptions) -> Vec<Problem> {
+    Vec::new()
 }
 
 /// The smallest step must stay under two thirds of the lightest product, or it leaves unseen.

@@ -12,6 +12,7 @@ pub mod fast;
 mod heard;
 pub mod import;
 pub mod init;
+pub mod models;
 pub mod perceive;
 pub mod replay;
 pub mod run;

@@ -66,6 +66,7 @@ mod live {
             }
         };
         let camera = shop.layout.cameras.into_values().next().ok_or("no such camera")?;
+        let lens = shop.layout.lenses.get(&camera.id).copied();
         let mut tracks = match &args.tracks {
             Some(path) => {
                 let file = File::create(path).map_err(|error| format!("--tracks {}: {error}", path.display()))?;
@@ -90,7 +91,7 @@ mod live {
             count.1.fetch_add(people.len() as u64, Ordering::Relaxed);
             picture.send_replace(part(&jpeg));
         };
-        let watching = show(camera, &config.vision, healths.clone(), stop.clone(), give)?;
+        let watching = show((camera, lens), &config.vision, healths.clone(), stop.clone(), give)?;
 
         let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await?;
         let secret = secret()?;

@@ -28,12 +28,16 @@ pub struct Manifest {
     pub path: PathBuf,
 }
 
-/// One picture as a tensor `[1, channels, height, width] f32`, value = (pixel - mean) / std.
+/// Pictures as a tensor `[n, channels, height, width] f32`, value = (pixel - mean) / std.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Input {
     /// The tensor's name in the graph.
     pub name: String,
+    /// Name of a second input `[n, 2] i64` that is told width and height, for models that answer in a picture's pixels:
+    /// the input's own size is what it is told.
+    #[serde(default)]
+    pub size_name: Option<String>,
     /// Width, height.
     pub size: (usize, usize),
     pub layout: Layout,
@@ -64,6 +68,37 @@ pub enum Channels {
     Rgb,
 }
 
+impl Input {
+    /// RGB as it is, stretched: for a model about which nothing else is known.
+    pub fn plain(name: &str, size: (usize, usize)) -> Input {
+        let (mean, std) = (Vec::new(), Vec::new());
+        let (layout, channels, fit) = (Layout::Nchw, Channels::Rgb, Fit::Stretch);
+        Input { name: name.to_owned(), size_name: None, size, layout, channels, mean, std, fit, pad: 0 }
+    }
+
+    /// A pixel of a channel, 0..=255, on the scale the model was trained on.
+    pub fn level(&self, channel: usize, value: u8) -> f32 {
+        let mean = self.mean.get(channel).copied().unwrap_or(0.0);
+        let std = self.std.get(channel).copied().unwrap_or(1.0);
+        (f32::from(value) - mean) / std
+    }
+
+    /// Numbers in one picture's tensor.
+    pub fn len(&self) -> usize {
+        self.channels.count() * self.size.0 * self.size.1
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// What the model is given where there is no picture.
+    pub fn blank(&self) -> Vec<f32> {
+        let area = self.size.0 * self.size.1;
+        (0..self.channels.count()).flat_map(|channel| vec![self.level(channel, self.pad); area]).collect()
+    }
+}
+
 impl Channels {
     pub fn count(self) -> usize {
         match self {
@@ -83,17 +118,98 @@ pub enum Fit {
     Stretch,
 }
 
-/// How the answer reads. Every kind yields boxes with a score in 0..=1.
+/// How the answer reads; the files of `decode` say it in full. Every kind yields boxes with a score in 0..=1.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
 pub enum Output {
-    /// `[1, sizes, height, width]`: a score at each cell that is the middle of a disc of `radii[i]` input pixels.
+    /// `[n, sizes, height, width]`: a score at each cell that is the middle of a disc of `radii[i]` input pixels.
     Disc { radii: Vec<f32>, overlap: f32 },
-    /// `[1, cells, 5 + classes]`, raw grid: middle = (o + cell) * stride, size = exp(o) * stride, score = obj * class.
+    /// `[n, cells, 5 + classes]`, raw grid: middle = (o + cell) * stride, size = exp(o) * stride, score = obj * class.
     Yolox { strides: Vec<usize>, class: usize, overlap: f32 },
-    /// A pair of outputs a stride, told apart by shape: scores `[1, cells, classes]` and edge distances as
-    /// distributions over `bins` `[1, cells, 4 * bins]` (left, top, right, bottom).
+    /// A pair of outputs a stride, told apart by shape: scores `[n, cells, classes]` and edge distances as
+    /// distributions over `bins` `[n, cells, 4 * bins]` (left, top, right, bottom).
     Nanodet { strides: Vec<usize>, class: usize, classes: usize, bins: usize, overlap: f32 },
+    /// `[n, 4 + classes (+ 3 * keypoints), cells]`: middle, width, height in input pixels, a score a class.
+    Yolov8 { class: usize, classes: usize, keypoints: Option<Skeleton>, overlap: f32 },
+    /// `labels`, `boxes`, `scores`, or a single `[n, queries, 4 + classes]`. It needs no merging.
+    Rtdetr {
+        class: usize,
+        #[serde(default = "no_merging")]
+        overlap: f32,
+    },
+    /// Our own: `heat`, `box`, `points`, `seen` on a grid of `stride` input pixels.
+    Carryout { stride: usize, keypoints: Vec<Keypoint>, overlap: f32 },
+}
+
+/// Classes and bins, at most; more is a slip of the pen.
+const MOST: usize = 100_000;
+
+fn no_merging() -> f32 {
+    1.0
+}
+
+impl Output {
+    /// As a manifest says it.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Output::Disc { .. } => "disc",
+            Output::Yolox { .. } => "yolox",
+            Output::Nanodet { .. } => "nanodet",
+            Output::Yolov8 { .. } => "yolov8",
+            Output::Rtdetr { .. } => "rtdetr",
+            Output::Carryout { .. } => "carryout",
+        }
+    }
+
+    /// Boxes that overlap more than this are one person.
+    fn overlap(&self) -> f32 {
+        match self {
+            Output::Disc { overlap, .. }
+            | Output::Yolox { overlap, .. }
+            | Output::Nanodet { overlap, .. }
+            | Output::Yolov8 { overlap, .. }
+            | Output::Rtdetr { overlap, .. }
+            | Output::Carryout { overlap, .. } => *overlap,
+        }
+    }
+
+    fn problem(&self) -> Option<&'static str> {
+        let bad = |strides: &[usize]| strides.is_empty() || strides.contains(&0);
+        let wrong = match self {
+            Output::Disc { radii, .. } => radii.is_empty(),
+            Output::Yolox { strides, class, .. } => bad(strides) || *class >= MOST,
+            Output::Nanodet { strides, classes, class, bins, .. } => {
+                bad(strides) || class >= classes || *classes > MOST || *bins < 2 || *bins > MOST
+            }
+            Output::Yolov8 { class, classes, .. } => class >= classes || *classes > MOST,
+            Output::Rtdetr { class, .. } => *class >= MOST,
+            Output::Carryout { stride, keypoints, .. } => {
+                let twice = keypoints.iter().enumerate().any(|(i, point)| keypoints[..i].contains(point));
+                if twice {
+                    return Some("output.keypoints names a point twice");
+                }
+                *stride == 0
+            }
+        };
+        wrong.then_some("output: strides (or radii), classes and bins must be given, above 0 and below 100 000, class below classes")
+    }
+}
+
+/// Joints of a body in an order that others defined.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Skeleton {
+    Coco17,
+}
+
+/// A point that our own detector names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Keypoint {
+    Head,
+    LeftHand,
+    RightHand,
+    Floor,
 }
 
 /// Where on a box a person stands.
@@ -198,16 +314,10 @@ impl Manifest {
         if self.sha256.len() != 64 || !self.sha256.bytes().all(|byte| byte.is_ascii_hexdigit()) {
             return Some("sha256 must be 64 hexadecimal digits; `sha256sum` prints them".to_owned());
         }
-        let (overlap, empty) = match &self.output {
-            Output::Disc { radii, overlap } => (*overlap, radii.is_empty()),
-            Output::Yolox { strides, overlap, .. } => (*overlap, strides.is_empty() || strides.contains(&0)),
-            Output::Nanodet { strides, overlap, classes, class, bins } => {
-                (*overlap, strides.is_empty() || strides.contains(&0) || class >= classes || *bins < 2)
-            }
-        };
-        if empty {
-            return Some("output: strides (or radii), classes and bins must be given and above 0".to_owned());
+        if let Some(problem) = self.output.problem() {
+            return Some(problem.to_owned());
         }
+        let overlap = self.output.overlap();
         if !(0.0..=1.0).contains(&overlap) {
             return Some(format!("output.overlap {overlap} is not within 0..=1"));
         }
@@ -237,6 +347,10 @@ mod tests {
         class = 0
         overlap = 0.45
     "#;
+    const YOLOX: &str = r#"kind = "yolox"
+        strides = [8, 16, 32]
+        class = 0
+        overlap = 0.45"#;
 
     #[test]
     fn a_manifest_says_what_is_wrong_with_it() {
@@ -250,6 +364,13 @@ mod tests {
             ("e3b0", "e3", "sha256 must be 64 hexadecimal digits"),
             ("[8, 16, 32]", "[]", "strides (or radii)"),
             ("overlap = 0.45", "overlap = 45.0", "output.overlap 45"),
+            (YOLOX, "kind = \"rtdetr\"\nclass = 0", ""),
+            (YOLOX, "kind = \"rtdetr\"\nclass = 9000000000000000000", "below 100 000"),
+            (YOLOX, "kind = \"yolov8\"\nclass = 0\nclasses = 1\nkeypoints = \"coco17\"\noverlap = 0.6", ""),
+            (YOLOX, "kind = \"yolov8\"\nclass = 1\nclasses = 1\noverlap = 0.6", "class below classes"),
+            (YOLOX, "kind = \"carryout\"\nstride = 4\nkeypoints = [\"head\", \"left_hand\"]\noverlap = 0.6", ""),
+            (YOLOX, "kind = \"carryout\"\nstride = 0\nkeypoints = []\noverlap = 0.6", "above 0"),
+            (YOLOX, "kind = \"carryout\"\nstride = 4\nkeypoints = [\"head\", \"head\"]\noverlap = 0.6", "twice"),
         ] {
             let answer = Manifest::parse(&GOOD.replace(from, to), Path::new("models/n.toml"));
             match answer {

@@ -1,20 +1,22 @@
 //! Frames to people. The last place a frame exists.
 //!
-//!     Mailroom --frame--> motion gate --> detector (one model, all cameras) --> floor points, tracks --> People
+//!     Mailroom --frame--> motion gate --> detector (one model, all cameras) --> clothes --> places, tracks --> People
 //!
-//! Any standard detector works by its manifest ([`manifest`]); what a box says about the floor comes from the camera's
-//! projection ([`floor_point`]). The same `People` may come over MQTT from another process or an AI camera: such cameras
+//! Any standard detector works by its manifest ([`manifest`]); what a pixel says about the floor comes from the camera's
+//! lens and projection ([`place`], [`floor_point`]). What is kept of somebody's looks is in [`appearance`]. The same `People` may come over MQTT from another process or an AI camera: such cameras
 //! are declared with `kind = "people"`, and nothing here is needed for them.
 
+pub mod appearance;
 pub mod boxes;
 pub mod decode;
 pub use crate::shop::projection as floor_point;
+pub mod detection;
+pub mod guess;
 pub mod locate;
 pub mod manifest;
 pub mod motion;
 pub mod overlay;
 pub mod place;
-pub mod tracks;
 
 #[cfg(all(feature = "cameras", feature = "onnx"))]
 pub mod detector;
@@ -24,6 +26,8 @@ pub mod ort;
 pub mod picture;
 #[cfg(all(feature = "cameras", feature = "onnx"))]
 pub mod show;
+#[cfg(feature = "onnx")]
+pub mod unknown;
 #[cfg(all(feature = "cameras", feature = "onnx"))]
 mod worker;
 
@@ -31,6 +35,7 @@ use crate::base::time::Clock;
 use crate::base::{CameraId, Counters};
 use crate::sensors::Incoming;
 use crate::sensors::camera::{CameraOptions, Healths};
+use crate::shop::lens::Lens;
 use crate::shop::{Camera, CameraKind, Shop};
 use serde::Deserialize;
 use std::path::PathBuf;
@@ -45,12 +50,16 @@ use tokio::sync::mpsc::{Receiver, Sender};
 pub struct VisionOptions {
     /// The detector's manifest; looked for from here, then beside the executable.
     pub model: PathBuf,
-    /// Boxes with a lower score are not people. Too low: ghosts; too high: people are missed.
+    /// Boxes with a lower score are not people, but down to half of it the ones who were there a moment ago. Too low: ghosts; too high: people are missed.
     pub confidence_min: f64,
     /// Threads that work on one picture. More than the machine has cores to spare slows everything down.
     pub threads: usize,
     /// The ONNX Runtime's shared library; unset: searched for, see [`ort`](self).
     pub onnx_library: Option<PathBuf>,
+    /// What the model computes on. The library must have it; there is no falling back.
+    pub provider: Provider,
+    /// How long a picture waits for those of other cameras, to go through the model with them. 0: not at all.
+    pub batch_wait_ms: u64,
     /// Even a still picture is looked at this often.
     pub look_ms_max: i64,
     pub cameras: CameraOptions,
@@ -63,9 +72,34 @@ impl Default for VisionOptions {
             confidence_min: 0.4,
             threads: 1,
             onnx_library: None,
+            provider: Provider::Cpu,
+            batch_wait_ms: 20,
             look_ms_max: 5_000,
             cameras: CameraOptions::default(),
         }
+    }
+}
+
+/// What a model computes on: an execution provider of the ONNX Runtime.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Provider {
+    #[default]
+    Cpu,
+    Cuda,
+    Tensorrt,
+    Openvino,
+}
+
+impl std::fmt::Display for Provider {
+    /// As the config says it.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Provider::Cpu => "cpu",
+            Provider::Cuda => "cuda",
+            Provider::Tensorrt => "tensorrt",
+            Provider::Openvino => "openvino",
+        })
     }
 }
 
@@ -87,6 +121,9 @@ pub enum VisionError {
     #[error("starting perception: {0}")]
     Thread(#[from] std::io::Error),
 }
+
+/// A camera with pictures, and the lens that bends them.
+type Seen = (Camera, Option<Lens>);
 
 /// The running eyes of the shop.
 #[derive(Debug, Default)]
@@ -125,9 +162,10 @@ pub fn spawn(
     floor: Sender<Incoming>,
     stop: Arc<AtomicBool>,
 ) -> Result<Vision, VisionError> {
-    let cameras: Vec<Camera> =
-        shop.layout.cameras.values().filter(|camera| camera.kind != CameraKind::People).cloned().collect();
-    let Some(first) = cameras.first() else { return Ok(Vision::default()) };
+    let with_pictures = shop.layout.cameras.values().filter(|camera| camera.kind != CameraKind::People);
+    let cameras: Vec<Seen> =
+        with_pictures.map(|camera| (camera.clone(), shop.layout.lenses.get(&camera.id).copied())).collect();
+    let Some((first, _)) = cameras.first() else { return Ok(Vision::default()) };
     for (feature, built) in [("cameras", cfg!(feature = "cameras")), ("onnx", cfg!(feature = "onnx"))] {
         if !built {
             return Err(VisionError::NotBuilt { camera: first.id.clone(), feature });
@@ -138,7 +176,7 @@ pub fn spawn(
 
 #[cfg(all(feature = "cameras", feature = "onnx"))]
 fn start(
-    cameras: Vec<Camera>,
+    cameras: Vec<Seen>,
     options: &VisionOptions,
     clock: Clock,
     counters: Counters,
@@ -148,10 +186,11 @@ fn start(
 ) -> Result<Vision, VisionError> {
     use crate::sensors::camera::{Mailroom, Watch, watch};
 
-    let detector = worker::Worker::open(options).map_err(|error| VisionError::Detector(error.to_string()))?;
+    let detector = detector::Detector::of(options).map_err(|error| VisionError::Detector(error.to_string()))?;
+    let wardrobe = appearance::Wardrobe::open()?;
     let mailroom = Arc::new(Mailroom::new(cameras.len(), options.cameras.fps_max, counters.clone()));
     let mut vision = Vision::default();
-    for (slot, camera) in cameras.iter().enumerate() {
+    for (slot, (camera, _)) in cameras.iter().enumerate() {
         vision.threads.extend(watch(Watch {
             camera: camera.clone(),
             slot,
@@ -163,7 +202,8 @@ fn start(
             stop: stop.clone(),
         })?);
     }
-    let worker = worker::Worker { cameras, mailroom, options: options.clone(), clock, counters, looks, floor, stop };
+    let options = options.clone();
+    let worker = worker::Worker { cameras, wardrobe, mailroom, options, clock, counters, looks, floor, stop };
     let thread = std::thread::Builder::new().name("perception".into()).spawn(move || worker.run(detector))?;
     vision.threads.push(thread);
     Ok(vision)
@@ -171,7 +211,7 @@ fn start(
 
 #[cfg(not(all(feature = "cameras", feature = "onnx")))]
 fn start(
-    cameras: Vec<Camera>,
+    cameras: Vec<Seen>,
     _: &VisionOptions,
     _: Clock,
     _: Counters,
@@ -230,6 +270,8 @@ mod tests {
     fn the_config_refuses_what_it_does_not_know() {
         let read = |text: &str| toml::from_str::<VisionOptions>(text).map_err(|error| error.to_string());
         assert_eq!(read("").unwrap().model, PathBuf::from("models/disc.toml"));
+        assert_eq!(read("provider = \"openvino\"").unwrap().provider, Provider::Openvino);
+        assert!(read("provider = \"gpu\"").unwrap_err().contains("unknown variant `gpu`"));
         assert_eq!(read("[cameras]\nno_frame_ms = 500").unwrap().cameras.no_frame_ms, 500);
         assert!(read("confidence = 0.4").unwrap_err().contains("unknown field `confidence`"));
     }

@@ -15,15 +15,6 @@ use opencv::prelude::*;
 #[error("scaling a picture: {0}")]
 pub struct PictureError(#[from] opencv::Error);
 
-/// A tensor `[1, channels, height, width] f32` and how to come back from its pixels to the picture.
-#[derive(Debug)]
-pub struct Prepared {
-    pub shape: [usize; 4],
-    pub data: Vec<f32>,
-    /// Tensor pixels that the picture's whole width and height take up.
-    pub extent: (f64, f64),
-}
-
 /// Keeps opencv on the caller's thread: a pool of its own would compete with the decoders. Once a process.
 pub fn one_thread() -> Result<(), PictureError> {
     Ok(opencv::core::set_num_threads(1)?)
@@ -34,7 +25,9 @@ pub fn cells(frame: &Frame) -> Result<Vec<u8>, PictureError> {
     Ok(scaled(&luma(frame)?, motion::GRID, INTER_AREA)?.data_bytes()?.to_vec())
 }
 
-pub fn prepare(frame: &Frame, input: &Input) -> Result<Prepared, PictureError> {
+/// Writes one picture `[channels, height, width] f32` into `tensor`, which is as long as the input says, and returns how
+/// many of its pixels the picture's whole width and height take up: the way back from the tensor to the picture.
+pub fn prepare(frame: &Frame, input: &Input, tensor: &mut [f32]) -> Result<(f64, f64), PictureError> {
     let (width, height) = input.size;
     let (picture_w, picture_h) = (frame.width() as f64, frame.height() as f64);
     let (filled, extent) = match input.fit {
@@ -47,31 +40,27 @@ pub fn prepare(frame: &Frame, input: &Input) -> Result<Prepared, PictureError> {
     };
     let how = if (filled.0 as f64) < picture_w / 2.0 { INTER_AREA } else { INTER_LINEAR };
     let channels = input.channels.count();
-    let area = width * height;
-    let mut data = Vec::with_capacity(channels * area);
-    for channel in 0..channels {
-        data.resize((channel + 1) * area, level(input, channel, f32::from(input.pad)));
-    }
     let small = match input.channels {
         Channels::Grey => scaled(&luma(frame)?, filled, how)?,
         order => scaled(&coloured(frame, order)?, filled, how)?,
     };
-    let rows = small.data_bytes()?.chunks_exact(filled.0 * channels);
-    for (row, line) in rows.enumerate() {
-        for (column, pixel) in line.chunks_exact(channels).enumerate() {
-            for (channel, &value) in pixel.iter().enumerate() {
-                data[channel * area + row * width + column] = level(input, channel, f32::from(value));
+    let bytes = small.data_bytes()?;
+    for (channel, plane) in tensor.chunks_exact_mut(width * height).enumerate().take(channels) {
+        let levels: [f32; 256] = std::array::from_fn(|value| input.level(channel, value as u8));
+        let pad = levels[usize::from(input.pad)];
+        for (row, line) in plane.chunks_exact_mut(width).enumerate() {
+            let Some(from) = bytes.get(row * filled.0 * channels..(row + 1) * filled.0 * channels) else {
+                line.fill(pad);
+                continue;
+            };
+            let (picture, rest) = line.split_at_mut(filled.0);
+            for (to, pixel) in picture.iter_mut().zip(from.chunks_exact(channels)) {
+                *to = levels[usize::from(pixel[channel])];
             }
+            rest.fill(pad);
         }
     }
-    Ok(Prepared { shape: [1, channels, height, width], data, extent })
-}
-
-/// On the scale the model was trained on.
-fn level(input: &Input, channel: usize, value: f32) -> f32 {
-    let mean = input.mean.get(channel).copied().unwrap_or(0.0);
-    let std = input.std.get(channel).copied().unwrap_or(1.0);
-    (value - mean) / std
+    Ok(extent)
 }
 
 /// The whole picture in three interleaved channels: BT.601, luma 16..=235, what cameras of this kind send.
@@ -125,6 +114,7 @@ mod tests {
     fn a_picture_stands_top_left_and_the_rest_is_padding() {
         let input = |channels, fit| Input {
             name: "images".into(),
+            size_name: None,
             size: (16, 16),
             layout: Layout::Nchw,
             channels,
@@ -136,22 +126,27 @@ mod tests {
         let frame = two_halves();
         let nv12 = as_nv12(&frame);
         for (name, frame) in [("I420", &frame), ("NV12", &nv12)] {
-            let at =
-                |prepared: &Prepared, channel: usize, x: usize, y: usize| prepared.data[(channel * 16 + y) * 16 + x];
-            let boxed = prepare(frame, &input(Channels::Bgr, Fit::LetterboxTopLeft)).unwrap();
-            assert_eq!((boxed.shape, boxed.extent), ([1, 3, 16, 16], (16.0, 8.0)), "{name}");
+            let at = |tensor: &[f32], channel: usize, x: usize, y: usize| tensor[(channel * 16 + y) * 16 + x];
+            let made = |input: Input| {
+                // What the last picture left behind must not show through.
+                let mut tensor = vec![-1.0; input.len()];
+                let extent = prepare(frame, &input, &mut tensor).unwrap();
+                (tensor, extent)
+            };
+            let (boxed, extent) = made(input(Channels::Bgr, Fit::LetterboxTopLeft));
+            assert_eq!((boxed.len(), extent), (3 * 16 * 16, (16.0, 8.0)), "{name}");
             for (x, y, bgr) in [(2, 2, [0.0, 0.0, 255.0]), (13, 5, [255.0, 0.0, 0.0]), (2, 12, [114.0; 3])] {
                 for (channel, expected) in bgr.into_iter().enumerate() {
                     let found = at(&boxed, channel, x, y);
                     assert!((found - expected).abs() <= 4.0, "{name} at {x},{y} channel {channel}: {found}");
                 }
             }
-            let filled = prepare(frame, &input(Channels::Rgb, Fit::Stretch)).unwrap();
-            assert_eq!(filled.extent, (16.0, 16.0));
+            let (filled, extent) = made(input(Channels::Rgb, Fit::Stretch));
+            assert_eq!(extent, (16.0, 16.0));
             assert!(at(&filled, 0, 2, 15) > 250.0, "{name}: red reaches the bottom when the picture is stretched");
             let mut scaled = input(Channels::Grey, Fit::Stretch);
             (scaled.mean, scaled.std) = (vec![82.0], vec![2.0]);
-            assert!(at(&prepare(frame, &scaled).unwrap(), 0, 2, 2).abs() < 1.0, "{name}: red has luma 82");
+            assert!(at(&made(scaled).0, 0, 2, 2).abs() < 1.0, "{name}: red has luma 82");
         }
     }
 

@@ -4,12 +4,12 @@
 use super::detector::Detector;
 use super::overlay::{Canvas, Rect, colour_of};
 use super::place::Eye;
-use super::{VisionError, VisionOptions, locate};
+use super::{VisionError, VisionOptions};
 use crate::base::time::{Clock, SECOND_US};
-use crate::base::{Counters, ShopTime};
+use crate::base::{Box2, Counters, ShopTime};
 use crate::sensors::camera::jpeg::JpegWriter;
 use crate::sensors::camera::{Frame, Healths, Mailroom, Watch, watch};
-use crate::shop::Camera;
+use crate::shop::{Camera, Lens};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -41,15 +41,13 @@ pub struct Shown {
 
 /// The camera's and the detector's thread end after `stop`. `healths` says how the camera is meanwhile.
 pub fn show(
-    camera: Camera,
+    (camera, lens): (Camera, Option<Lens>),
     options: &VisionOptions,
     healths: Healths,
     stop: Arc<AtomicBool>,
     mut give: impl FnMut(Shown) + Send + 'static,
 ) -> Result<std::thread::JoinHandle<()>, VisionError> {
-    let manifest = locate::file(&options.model);
-    let detector = Detector::open(&manifest, options.onnx_library.as_deref(), options.threads, options.confidence_min);
-    let mut detector = detector.map_err(|error| VisionError::Detector(error.to_string()))?;
+    let mut detector = Detector::of(options).map_err(|error| VisionError::Detector(error.to_string()))?;
     let mut writer = JpegWriter::new().map_err(VisionError::Detector)?;
     let (clock, counters) = (Clock::anchored_after(ShopTime(0)), Counters::default());
     let mailroom = Arc::new(Mailroom::new(1, options.cameras.fps_max, counters.clone()));
@@ -63,24 +61,25 @@ pub fn show(
         counters: counters.clone(),
         stop: stop.clone(),
     })?;
-    let mut eye = Eye::new(camera, "watch".into());
+    let mut eye = Eye::new(camera, lens, "watch".into(), options.confidence_min);
     let mut trails = Trails::default();
     let run = move || {
         let mut number = 0;
         while !stop.load(Ordering::Relaxed) {
             let Some((_, frame)) = mailroom.take(POLL) else { continue };
             number += 1;
-            let boxes = match detector.look(&frame) {
-                Ok(boxes) => boxes,
+            let found = match detector.look(&frame) {
+                Ok(found) => found,
                 Err(error) => {
                     // Not shown: nobody knows where the faces are.
                     counters.refuse("watch.unseen", error);
                     continue;
                 }
             };
-            let people = eye.saw(boxes, detector.manifest().people, frame.taken()).people;
+            let bodies: Vec<Box2> = found.iter().map(|found| found.bounds).collect();
+            let people = eye.saw(found, detector.manifest().people, frame.taken()).people;
             let people = trails.follow(&frame, people);
-            let canvas = trails.draw(&frame, &people);
+            let canvas = trails.draw(&frame, &bodies, &people);
             match writer.write(canvas.size(), canvas.pixels(), canvas.planes()) {
                 Ok(jpeg) => give(Shown { number, people, jpeg }),
                 Err(error) => counters.refuse("watch.unshown", error),
@@ -127,10 +126,14 @@ impl Trails {
         seen
     }
 
-    fn draw(&self, frame: &Frame, people: &[Seen]) -> Canvas {
+    /// `bodies` are all that the detector found, whoever they may be: a face is a face before its body has a number.
+    fn draw(&self, frame: &Frame, bodies: &[Box2], people: &[Seen]) -> Canvas {
         let mut canvas = Canvas::of(frame);
+        let (width, height) = (frame.width() as f64, frame.height() as f64);
         // All faces first: a box that is drawn over a neighbour's face must not be flattened with it.
-        people.iter().for_each(|seen| canvas.blur_face(seen.bounds));
+        for Box2 { x, y, w, h, .. } in bodies {
+            canvas.blur_face([x * width, y * height, w * width, h * height]);
+        }
         for (track, feet) in &self.feet {
             let points: Vec<(f64, f64)> = feet.iter().map(|(_, foot)| *foot).collect();
             canvas.trail(&points, colour_of(*track));

@@ -62,7 +62,7 @@ fn camera_disc_model_finds_discs_and_nothing_else() {
         let boxes = detector.look(&picture(floor, contrast, &discs)).unwrap();
         assert_eq!(boxes.len(), found, "{story}: {boxes:?}");
         for found in &boxes {
-            let (x, y) = (found.middle().0 * 640.0, found.middle().1 * 480.0);
+            let (x, y) = (found.bounds.middle().0 * 640.0, found.bounds.middle().1 * 480.0);
             let off =
                 discs.iter().map(|(cx, cy, _)| ((x - cx).powi(2) + (y - cy).powi(2)).sqrt()).fold(f64::MAX, f64::min);
             // A pixel of the model's is four of the picture's; at its edge a disc's visible part is off its middle.

@@ -9,6 +9,8 @@ mod mosquitto;
 mod campaign;
 mod disc;
 mod live;
+mod models;
+mod onnx;
 mod perceive;
 mod server;
 mod streams;

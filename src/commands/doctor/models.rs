@@ -30,7 +30,6 @@ async fn look(findings: &mut Findings, options: &VisionOptions) {
     use super::ms;
     use crate::base::ShopTime;
     use crate::perception::detector::Detector;
-    use crate::perception::locate;
     use crate::sensors::camera::Frame;
     use std::time::{Duration, Instant};
 
@@ -39,9 +38,7 @@ async fn look(findings: &mut Findings, options: &VisionOptions) {
 
     let options = options.clone();
     let trial = move || -> Result<(String, Duration, usize), String> {
-        let (library, threads) = (options.onnx_library.as_deref(), options.threads);
-        let opened = Detector::open(&locate::file(&options.model), library, threads, options.confidence_min);
-        let mut detector = opened.map_err(|error| error.to_string())?;
+        let mut detector = Detector::of(&options).map_err(|error| error.to_string())?;
         let empty = Frame::from_rgb((640, 480), &vec![96; 640 * 480 * 3], ShopTime(0)).ok_or("no picture")?;
         // The first look sets things up.
         detector.look(&empty).map_err(|error| error.to_string())?;

@@ -1,35 +1,32 @@
 //! NanoDet: a score and four edge distances a cell, each distance a distribution over bins whose mean, times the stride,
 //! is the distance (Li et al., "Generalized Focal Loss", 2020). Its outputs carry no order: they are told by shape.
 
-use super::{DecodeError, Tensor, grids};
+use super::{DecodeError, Part, grids, sure, told};
 use crate::perception::boxes::Box2;
+use crate::perception::detection::Detection;
 
-/// A stride: scores `[1, cells, classes] f32` in 0..=1 and distances `[1, cells, 4 * bins] f32` before the softmax.
+/// A stride: scores `[cells, classes] f32` in 0..=1 and distances `[cells, 4 * bins] f32` before the softmax.
 pub fn decode(
     strides: &[usize],
     class: usize,
     classes: usize,
     bins: usize,
     size: (usize, usize),
-    answer: &[Tensor],
+    parts: &[Part<'_>],
     threshold: f64,
-) -> Result<Vec<Box2>, DecodeError> {
-    let mut boxes = Vec::new();
+) -> Result<Vec<Detection>, DecodeError> {
+    let mut all = Vec::new();
     for (stride, across, down) in grids(strides, size) {
         let find = |width: usize| {
-            let fits =
-                |t: &&Tensor| t.shape.ends_with(&[across * down, width]) && t.data.len() == across * down * width;
-            answer.iter().find(fits).ok_or_else(|| DecodeError {
+            let wanted = [across * down, width];
+            parts.iter().find(|part| part.shape == wanted).ok_or_else(|| DecodeError {
                 kind: "nanodet",
-                problem: format!("no output [{}, {width}] for stride {stride}", across * down),
+                problem: format!("no output {wanted:?} for stride {stride} among {}", told(parts)),
             })
         };
         let (scores, edges) = (find(classes)?, find(4 * bins)?);
         for (cell, scores) in scores.data.chunks_exact(classes).enumerate() {
-            let score = f64::from(scores[class]);
-            if score < threshold {
-                continue;
-            }
+            let Some(score) = sure(f64::from(scores[class]), threshold) else { continue };
             let edges = &edges.data[cell * 4 * bins..(cell + 1) * 4 * bins];
             let mut reach = edges.chunks_exact(bins).map(|logits| mean_bin(logits) * stride as f64);
             let mut next = || reach.next().expect("four edges");
@@ -37,13 +34,13 @@ pub fn decode(
             // Distances count from the middle of the cell.
             let middle = |cell: usize| (cell as f64 + 0.5) * stride as f64;
             let (x, y) = (middle(cell % across), middle(cell / across));
-            let found = Box2 { x: x - left, y: y - top, w: left + right, h: top + bottom, score: score.min(1.0) };
+            let found = Box2 { x: x - left, y: y - top, w: left + right, h: top + bottom, score };
             if found.area().is_finite() && found.area() > 0.0 {
-                boxes.push(found);
+                all.push(Detection::of(found));
             }
         }
     }
-    Ok(boxes)
+    Ok(all)
 }
 
 /// Mean bin under the softmax of `logits`.
@@ -60,19 +57,20 @@ fn mean_bin(logits: &[f32]) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use super::super::part;
     use super::*;
 
     #[test]
     fn edges_are_the_means_of_their_bins() {
         // One stride of 8 on 16 x 8: two cells. The second one sees a class-1 thing; 4 bins an edge.
-        let scores = Tensor { shape: vec![1, 2, 2], data: vec![0.0, 0.1, 0.0, 0.9] };
+        let scores = part("cls", &[2, 2], &[0.0, 0.1, 0.0, 0.9]);
         let sure = |bin: usize| (0..4).map(move |b| if b == bin { 50.0f32 } else { 0.0 });
         let mut edges: Vec<f32> = vec![0.0; 16];
         edges.extend(sure(1).chain(sure(0)).chain(sure(2)).chain([0.0, 50.0, 50.0, 0.0]));
-        let edges = Tensor { shape: vec![1, 2, 16], data: edges };
-        let found = decode(&[8], 1, 2, 4, (16, 8), &[edges.clone(), scores], 0.4).unwrap();
+        let edges = part("dis", &[2, 16], &edges);
+        let found = decode(&[8], 1, 2, 4, (16, 8), &[edges, scores], 0.4).unwrap();
         assert_eq!(found.len(), 1);
-        let Box2 { x, y, w, h, .. } = found[0];
+        let Box2 { x, y, w, h, .. } = found[0].bounds;
         for (name, value, expected) in [("x", x, 4.0), ("y", y, 4.0), ("w", w, 24.0), ("h", h, 12.0)] {
             assert!((value - expected).abs() < 1e-6, "{name} is {value} instead of {expected}");
         }
