@@ -111,6 +111,7 @@ const FIGURES: &[&str] = &[
     "accuracy.rush30.exact",
     "accuracy.rush30.f1",
     "density.cameras",
+    "density.cores",
     "density.looks_per_s",
     "density.p95_ms",
     "floor.cost_exponent.people",

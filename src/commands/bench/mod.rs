@@ -7,6 +7,7 @@
 
 mod accuracy;
 mod crowd;
+mod density;
 mod figure;
 mod floor;
 mod gate;
@@ -23,7 +24,7 @@ use std::time::Instant;
 /// Measure what docs/spec.md promises.
 #[derive(Clone, Debug, clap::Args)]
 pub struct BenchArgs {
-    /// Groups of figures: accuracy, floor, gate, kill, ledger, sim, vision; all of them if none is named
+    /// Groups of figures: accuracy, density, floor, gate, kill, ledger, sim, vision; all of them if none is named
     #[arg(value_name = "NAME")]
     names: Vec<String>,
     /// One JSON object a line and nothing else
@@ -61,8 +62,9 @@ struct Group {
     measure: fn(how: Measure, notes: &mut Vec<String>) -> Result<Vec<Figure>, String>,
 }
 
-const GROUPS: [Group; 7] = [
+const GROUPS: [Group; 8] = [
     Group { name: "accuracy", promises: &accuracy::PROMISES, measure: accuracy::measure },
+    Group { name: "density", promises: &density::PROMISES, measure: density::measure },
     Group { name: "floor", promises: &floor::PROMISES, measure: floor::measure },
     Group { name: "gate", promises: &gate::PROMISES, measure: gate::measure },
     Group { name: "kill", promises: &kill::PROMISES, measure: kill::measure },
@@ -139,12 +141,12 @@ mod tests {
             let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
             chosen(&names).map(|groups| groups.iter().map(|group| group.name).collect::<Vec<_>>())
         };
-        assert_eq!(names(&[]).unwrap(), ["accuracy", "floor", "gate", "kill", "ledger", "sim", "vision"]);
+        assert_eq!(names(&[]).unwrap(), ["accuracy", "density", "floor", "gate", "kill", "ledger", "sim", "vision"]);
         assert_eq!(names(&["ledger", "gate"]).unwrap(), ["ledger", "gate"]);
         let refused = names(&["floor", "speed"]).unwrap_err();
         assert_eq!(
             refused,
-            "there is no group of figures called `speed`; there are accuracy, floor, gate, kill, ledger, sim, vision"
+            "there is no group of figures called `speed`; there are accuracy, density, floor, gate, kill, ledger, sim, vision"
         );
     }
 

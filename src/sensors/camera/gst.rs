@@ -96,6 +96,23 @@ pub fn read_file(path: &std::path::Path, mut take: impl FnMut(Frame)) -> Result<
     }
 }
 
+/// The same file decoded and thrown away: what gstreamer alone costs. Its pictures are not counted.
+pub fn decode_file(path: &std::path::Path) -> Result<(), String> {
+    let failed = |cause: String| format!("reading video {}: {cause}", path.display());
+    gst::init().map_err(|cause| failed(cause.to_string()))?;
+    decoders::choose(Decoder::Auto);
+    let element = gst::parse::launch("filesrc name=source ! decodebin ! fakesink sync=false");
+    let element = element.map_err(|cause| failed(cause.to_string()))?;
+    let pipeline = Playing(element.downcast::<gst::Pipeline>().map_err(|_| failed("not a pipeline".to_owned()))?);
+    pipeline.0.by_name("source").ok_or_else(|| failed("filesrc is missing".into()))?.set_property("location", path);
+    pipeline.0.set_state(gst::State::Playing).map_err(|cause| failed(cause.to_string()))?;
+    match ending(&pipeline.0, gst::ClockTime::from_seconds(120), &mut None) {
+        Some(Ended::Failed(cause)) => Err(failed(cause)),
+        Some(_) => Ok(()),
+        None => Err(failed("it does not end".to_owned())),
+    }
+}
+
 fn build(text: &str, decoder: Decoder) -> Result<(Playing, AppSink), String> {
     gst::init().map_err(|cause| format!("starting gstreamer: {cause}"))?;
     decoders::choose(decoder);

@@ -1,0 +1,41 @@
+//! What a frame costs that nobody looks at: decoding, the copy and the motion gate, over gstreamer's decoding alone. Processor time of
+//! the whole process; five rounds, one after the other.
+
+use super::super::figure::{ROUNDS, median_if_steady};
+use crate::perception::motion::MotionGate;
+use crate::perception::picture;
+use crate::sensors::camera::gst::{decode_file, read_file};
+use std::path::Path;
+
+/// `None`: the rounds lie too far apart.
+pub fn ratio(video: &Path) -> Result<Option<f64>, String> {
+    let mut ratios = Vec::new();
+    for _ in 0..ROUNDS {
+        let start = cpu_s();
+        decode_file(video)?;
+        let bare = cpu_s() - start;
+        let mut gate = MotionGate::default();
+        let mut moved = 0;
+        let mut failed = None;
+        let start = cpu_s();
+        read_file(video, |frame| match picture::cells(&frame) {
+            Ok(cells) => moved += usize::from(gate.moved(&cells)),
+            Err(error) => failed = Some(error.to_string()),
+        })?;
+        let ours = cpu_s() - start;
+        if let Some(error) = failed {
+            return Err(error);
+        }
+        std::hint::black_box(moved);
+        ratios.push(ours / bare);
+    }
+    Ok(median_if_steady(&mut ratios))
+}
+
+/// Seconds all threads of this process have worked.
+fn cpu_s() -> f64 {
+    let mut spent = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: a plain system call that fills the structure it is given.
+    unsafe { libc::clock_gettime(libc::CLOCK_PROCESS_CPUTIME_ID, &mut spent) };
+    spent.tv_sec as f64 + spent.tv_nsec as f64 * 1e-9
+}
