@@ -1,5 +1,6 @@
 //! One human shape and where it has been lately.
 
+use super::clothes::Clothes;
 use super::motion::Motion;
 use crate::base::{BodyId, CameraId, Point2, Point3, ShopTime};
 use crate::events::Track;
@@ -42,6 +43,8 @@ pub struct Body {
     pub born: Sighting,
     /// Where it is and where to, as far as anybody can tell.
     pub(super) motion: Motion,
+    /// What they wear: stays with them when two are exchanged.
+    pub(super) clothes: Clothes,
     /// Log odds that it is somebody, from looks that saw it and looks that should have.
     pub(super) evidence: f64,
     /// It may be nobody: only the plan knows of it.
@@ -81,6 +84,7 @@ impl Body {
         Body {
             id,
             motion,
+            clothes: Clothes::default(),
             evidence: 0.0,
             doubtful: false,
             tracks: BTreeMap::new(),

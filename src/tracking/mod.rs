@@ -8,11 +8,14 @@
 mod assign;
 mod body;
 mod camera;
+mod clothes;
 mod motion;
 mod plan;
 mod second;
 mod seen;
 mod shape;
+#[cfg(test)]
+mod tests;
 
 pub use assign::assign;
 pub use body::{Body, Sighting};

@@ -32,6 +32,8 @@ const NOT_SEEN: f64 = -2.0;
 const SOMEBODY: f64 = 3.0;
 const NOBODY: f64 = -5.0;
 const SUREST: f64 = 6.0;
+/// Somebody who was there once may be there again, unseen for however long.
+const LEAST: f64 = -2.0;
 /// A box that makes somebody unusually short or tall begins with so much against it, at most.
 const UNUSUAL: f64 = 4.0;
 /// Who stands free in the picture is seen in so many looks.
@@ -340,7 +342,7 @@ impl Plan {
                 .map(|(_, _, other)| inside(&edges, other))
                 .fold(0.0, f64::max);
             if view.share_in_picture(&edges) - hidden >= IN_SIGHT {
-                body.evidence += NOT_SEEN;
+                body.evidence = (body.evidence + NOT_SEEN).max(if body.doubtful { f64::NEG_INFINITY } else { LEAST });
             }
         }
     }
@@ -389,6 +391,9 @@ impl Plan {
         };
         let body = self.bodies.get_mut(&id).expect("just seen");
         body.evidence = (body.evidence + SEEN * share).min(SUREST);
+        if let Some(appearance) = &person.appearance {
+            body.clothes.see(appearance);
+        }
         if body.doubtful && body.evidence >= SOMEBODY {
             body.doubtful = false;
             look.born.push(id);

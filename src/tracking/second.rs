@@ -17,6 +17,8 @@ use std::collections::BTreeMap;
 const KEPT: f64 = -12.0;
 /// A reading this much likelier, 7 to 1, replaces the plan's own. Above 0: nobody is exchanged to and fro.
 const BETTER: f64 = 2.0;
+/// Looks at the same clothes a tenth of a second apart say the same: each counts for so much.
+const CLOTHES: f64 = 0.3;
 /// One look says no more than this, natural log odds: a box that fits nobody is no evidence for anybody.
 const LOUDEST: f64 = 6.0;
 
@@ -72,12 +74,13 @@ impl SecondThoughts {
                 if seen == (None, None) {
                     continue;
                 }
-                match self.0.get_mut(&ids) {
-                    Some(thought) => thought.weigh(reading, (a, b), seen),
-                    None => {
-                        self.0.extend(SecondThought::first(reading, (a, b), seen, (one, two)).map(|first| (ids, first)))
-                    }
+                if let Some(thought) = self.0.get_mut(&ids) {
+                    thought.weigh(reading, (a, b), seen);
                 }
+                // However sure it was that they are not exchanged: now they may be.
+                let sure = self.0.get(&ids).map_or(KEPT, |thought| thought.odds);
+                let fresh = SecondThought::first(reading, (a, b), seen, (one, two));
+                self.0.extend(fresh.filter(|fresh| fresh.odds > sure).map(|fresh| (ids, fresh)));
             }
         }
         self.0.retain(|_, thought| thought.odds > KEPT);
@@ -172,6 +175,10 @@ impl SecondThought {
                 None => other += ALONE,
             }
         }
-        self.odds += (own(i, a) + own(j, b) - other).clamp(-LOUDEST, LOUDEST);
+        let clothes = |i: Option<usize>, k: usize| {
+            i.map_or(0.0, |i| reading.pairs[i][k].as_ref().map_or(0.0, |pair| pair.clothes))
+        };
+        let worn = CLOTHES * (clothes(i, a) + clothes(j, b) - clothes(i, b) - clothes(j, a));
+        self.odds += (own(i, a) + own(j, b) - other).clamp(-LOUDEST, LOUDEST) + worn;
     }
 }

@@ -52,6 +52,8 @@ pub struct Pair {
     pub cost: f64,
     /// How badly it fits.
     pub fit: f64,
+    /// How badly the clothes fit.
+    pub clothes: f64,
     pub distance_m: f64,
     /// Its camera calls it what it called that body.
     pub named: bool,
@@ -82,7 +84,8 @@ pub fn pair(body: &Body, seen: &Seen, t: ShopTime, view: Option<&View>, layout: 
     let bonus =
         if named { SAME_TRACK * (SAME_TRACK_S / followed_s(body, &seen.track.camera, t)).min(1.0) } else { 0.0 };
     let unlikely = libm::log1p(libm::exp(-body.evidence));
-    Some(Pair { cost: fit - bonus + unlikely, fit, distance_m, named, motion, share })
+    let clothes = body.clothes.cost(seen.person.appearance.as_ref());
+    Some(Pair { cost: fit - bonus + unlikely + clothes, fit, clothes, distance_m, named, motion, share })
 }
 
 /// For how long a camera has followed a body by guessing, s. One that went on while we were down has not.

@@ -44,7 +44,9 @@ async fn look(findings: &mut Findings, options: &VisionOptions) {
         detector.look(&empty).map_err(|error| error.to_string())?;
         let began = Instant::now();
         let seen = detector.look(&empty).map_err(|error| error.to_string())?;
-        Ok((detector.manifest().name.clone(), began.elapsed(), seen.len()))
+        // Fainter ones are nobody.
+        let ghosts = seen.iter().filter(|found| found.bounds.score >= options.confidence_min).count();
+        Ok((detector.manifest().name.clone(), began.elapsed(), ghosts))
     };
     match tokio::task::spawn_blocking(trial).await.unwrap_or_else(|error| Err(error.to_string())) {
         Ok((name, _, ghosts @ 1..)) => findings.warning(

@@ -16,8 +16,8 @@ mod mot;
 #[cfg(all(feature = "cameras", feature = "onnx"))]
 pub mod rendered;
 
+use super::Measure;
 use super::figure::{Bar, Figure, Promise};
-use super::{Length, Measure};
 use measures::Scores;
 use std::path::{Path, PathBuf};
 
@@ -74,6 +74,7 @@ pub fn measure(how: Measure, notes: &mut Vec<String>) -> Result<Vec<Figure>, Str
 /// In the order of their promises: recall, error on the floor, identity of about five and of about fifteen people.
 #[cfg(all(feature = "cameras", feature = "onnx"))]
 fn drawn(how: Measure, notes: &mut Vec<String>) -> Result<Vec<Figure>, String> {
+    use super::Length;
     use rendered::{Crowd, Seen};
     let (shops, seconds) = match how.length {
         Length::Brief => (1, 4.0),

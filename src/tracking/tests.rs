@@ -1,0 +1,219 @@
+//! Stories of bodies: boxes of calibrated cameras in, who is where out.
+
+use super::shape::View;
+use super::{CameraTracks, Plan};
+use crate::base::{Box2, CameraId, Point2, ShopTime};
+use crate::events::{People, Person, Vector};
+use crate::shop::pose::Pose;
+use crate::shop::{Camera, CameraKind, Layout, Lens};
+
+const LENS: Lens = Lens { fx: 420.0, fy: 420.0, cx: 320.0, cy: 180.0, k1: -0.2, k2: 0.05, p1: 0.0, p2: 0.0, k3: 0.0 };
+const SIZE: (f64, f64) = (640.0, 360.0);
+
+/// Two cameras in opposite corners of a room of 6 x 5 m, 2.6 m up, looking at its middle.
+fn room() -> Layout {
+    let mut layout = Layout::default();
+    for (id, x, y) in [("south", 0.0, 0.0), ("north", 6.0, 5.0)] {
+        let (eye, middle) = (Point2::new(x, y).at_height(2.6), Point2::new(3.0, 2.5).at_height(0.9));
+        let pose = Pose::looking_at(eye, middle).unwrap();
+        let camera = Camera {
+            id: CameraId::new(id),
+            kind: CameraKind::People,
+            covers: Vec::new(),
+            projection: Some(LENS.projection(&pose)),
+            size: (640, 360),
+        };
+        layout.lenses.insert(camera.id.clone(), LENS);
+        layout.cameras.insert(camera.id.clone(), camera);
+    }
+    layout
+}
+
+/// Somebody of a height at a place, with a colour of clothes.
+#[derive(Clone, Copy)]
+struct There {
+    at: Point2,
+    height_m: f64,
+    clothes: Option<usize>,
+}
+
+fn there(x: f64, y: f64) -> There {
+    There { at: Point2::new(x, y), height_m: 1.7, clothes: None }
+}
+
+/// What a camera says of people: a box each, no floor point.
+fn look(layout: &Layout, camera: &str, t: ShopTime, people: &[(&str, There)]) -> People {
+    let view = View::of(&layout.cameras[&CameraId::new(camera)], layout).unwrap();
+    let person = |(track, person): &(&str, There)| {
+        let [left, top, right, bottom] = view.expect(person.at, person.height_m)?;
+        let bounds = [left / SIZE.0, top / SIZE.1, (right - left) / SIZE.0, (bottom - top) / SIZE.1];
+        let worn = |colour: usize| {
+            let v = (0..3).map(|part| if part == colour { 1.0 } else { 0.0 }).collect();
+            Vector { space: "today".into(), v }
+        };
+        let appearance = person.clothes.map(worn);
+        Some(Person { track: (*track).into(), confidence: 0.9, bounds: Some(bounds), appearance, ..Person::default() })
+    };
+    let people = people.iter().filter_map(person).collect();
+    People { camera: CameraId::new(camera), boot: "c1".into(), seq: 0, t_us: t.0, people }
+}
+
+fn at_ms(ms: i64) -> ShopTime {
+    ShopTime(1_000_000_000 + ms * 1_000)
+}
+
+/// Plays looks of both cameras ten times a second; `who(step)` says who is seen and what each camera calls them.
+fn play(
+    plan: &mut Plan,
+    layout: &Layout,
+    steps: std::ops::Range<i64>,
+    who: impl Fn(i64) -> Vec<(&'static str, There)>,
+) {
+    for step in steps {
+        for (camera, late_ms) in [("south", 0), ("north", 40)] {
+            let t = at_ms(step * 100 + late_ms);
+            plan.look(&look(layout, camera, t, &who(step)), t, layout);
+        }
+    }
+}
+
+fn places(plan: &Plan) -> Vec<(u64, Point2)> {
+    plan.bodies().map(|body| (body.id.0, body.last().floor)).collect()
+}
+
+#[test]
+fn boxes_of_two_cameras_are_one_body_where_they_stand() {
+    let (layout, mut plan) = (room(), Plan::default());
+    for (step, bodies) in [(0, 0), (1, 1)] {
+        play(&mut plan, &layout, step..step + 1, |_| vec![("1", there(2.0, 3.0))]);
+        assert_eq!(plan.bodies().count(), bodies, "a box is somebody once it was seen three times; look {step}");
+    }
+    play(&mut plan, &layout, 2..30, |step| vec![("1", there(2.0 + 0.05 * step as f64, 3.0))]);
+    let bodies = places(&plan);
+    let end = Point2::new(2.0 + 0.05 * 29.0, 3.0);
+    assert!(bodies.len() == 1 && bodies[0].1.distance(end) < 0.1, "{bodies:?}");
+}
+
+#[test]
+fn feet_behind_a_counter_move_nobody() {
+    let (layout, mut plan) = (room(), Plan::default());
+    let stands = there(3.5, 2.0);
+    play(&mut plan, &layout, 0..20, |_| vec![("1", stands)]);
+    // From now on the south camera sees them from the hips up.
+    for step in 20..60 {
+        let t = at_ms(step * 100);
+        let mut half = look(&layout, "south", t, &[("1", stands)]);
+        half.people[0].bounds.as_mut().unwrap()[3] *= 0.5;
+        plan.look(&half, t, &layout);
+    }
+    let bodies = places(&plan);
+    assert!(bodies.len() == 1 && bodies[0].1.distance(stands.at) < 0.15, "{bodies:?}");
+}
+
+#[test]
+fn half_a_person_is_nobody_new() {
+    let (layout, mut plan) = (room(), Plan::default());
+    for step in 0..30 {
+        let t = at_ms(step * 100);
+        let mut half = look(&layout, "south", t, &[("1", there(1.8, 1.6))]);
+        half.people[0].bounds.as_mut().unwrap()[3] *= 0.4;
+        plan.look(&half, t, &layout);
+        // Where that box would be a short person's, the other camera sees nobody.
+        plan.look(&look(&layout, "north", t, &[]), t, &layout);
+    }
+    assert_eq!(places(&plan), [], "whoever that is stands somewhere else");
+}
+
+#[test]
+fn five_seconds_out_of_sight_are_survived() {
+    let (layout, mut plan) = (room(), Plan::default());
+    play(&mut plan, &layout, 0..20, |step| vec![("1", there(1.0 + 0.1 * step as f64, 2.5))]);
+    let before = places(&plan)[0].0;
+    // Behind a bay for five seconds; when they come out their cameras have new numbers for them.
+    play(&mut plan, &layout, 20..70, |_| vec![]);
+    play(&mut plan, &layout, 70..90, |step| vec![("7", there(4.0 + 0.05 * (step - 70) as f64, 3.0))]);
+    let bodies = places(&plan);
+    assert_eq!(bodies.iter().map(|(id, _)| *id).collect::<Vec<_>>(), [before], "{bodies:?}");
+}
+
+/// Two meet, stand as one for two seconds while cameras lose count, and part again.
+fn meet(one: There, other: There, turns_back: bool) -> (Plan, [u64; 2]) {
+    let (layout, mut plan) = (room(), Plan::default());
+    let at = |who: There, x: f64, y: f64| There { at: Point2::new(x, y), ..who };
+    play(&mut plan, &layout, 0..14, |step| {
+        let x = 1.5 + 0.1 * step as f64;
+        vec![("1", at(one, x, 2.5)), ("2", at(other, 6.0 - x, 2.7))]
+    });
+    let ids = [places(&plan)[0], places(&plan)[1]].map(|(id, _)| id);
+    // One box around both, under a new number.
+    play(&mut plan, &layout, 14..34, |_| vec![("3", at(one, 3.0, 2.6))]);
+    play(&mut plan, &layout, 34..60, |step| {
+        let d = 0.06 * (step - 34) as f64 * if turns_back { -1.0 } else { 1.0 };
+        vec![("4", at(one, 3.0 + d, 2.5)), ("5", at(other, 3.0 - d, 2.7))]
+    });
+    (plan, ids)
+}
+
+#[test]
+fn who_met_is_told_apart_again_by_height_and_by_clothes() {
+    let tall = There { height_m: 1.9, ..there(0.0, 0.0) };
+    let short = There { height_m: 1.5, ..there(0.0, 0.0) };
+    let red = There { clothes: Some(0), ..there(0.0, 0.0) };
+    let blue = There { clothes: Some(2), ..there(0.0, 0.0) };
+    for (what, one, other) in [("height", tall, short), ("clothes", red, blue)] {
+        for (story, turns_back) in [("they walk on", false), ("they turn round", true)] {
+            let (plan, [first, _]) = meet(one, other, turns_back);
+            let bodies = places(&plan);
+            assert_eq!(bodies.len(), 2, "{what}, {story}: {bodies:?}");
+            let of_first = bodies.iter().find(|(id, _)| *id == first).unwrap().1;
+            assert_eq!(of_first.x > 3.0, !turns_back, "{what}, {story}: {bodies:?}");
+        }
+    }
+}
+
+#[test]
+fn who_cannot_be_told_apart_is_a_chance_and_not_a_claim() {
+    let layout = room();
+    let mut plan = Plan::default();
+    let apart =
+        |step: i64| vec![("1", there(2.0 + 0.05 * step as f64, 2.5)), ("2", there(4.0 - 0.05 * step as f64, 2.5))];
+    play(&mut plan, &layout, 0..10, apart);
+    let ids: Vec<_> = plan.bodies().map(|body| body.id).collect();
+    assert!(plan.may_be(ids[0]).all(|(_, chance)| chance < 0.01), "two metres apart nobody is mistaken");
+    play(&mut plan, &layout, 10..19, apart);
+    // Side by side and equal in all, lost for two seconds, found again side by side: nobody knows.
+    play(&mut plan, &layout, 19..39, |_| vec![]);
+    play(&mut plan, &layout, 39..45, |_| vec![("8", there(3.0, 2.1)), ("9", there(3.0, 2.9))]);
+    let chance: f64 = plan.may_be(ids[0]).map(|(_, chance)| chance).sum();
+    assert!((0.05..=0.95).contains(&chance), "chance that they are exchanged: {chance}");
+}
+
+#[test]
+fn a_cameras_numbers_and_the_floor_agree_on_a_walk() {
+    let (layout, mut plan) = (room(), Plan::default());
+    let mut tracks = CameraTracks::new(0.6);
+    for step in 0..40 {
+        let t = at_ms(step * 100);
+        let seen = look(&layout, "south", t, &[("", there(2.0 + 0.06 * step as f64, 3.0))]);
+        let boxes: Vec<Box2> = seen
+            .people
+            .iter()
+            .map(|person| {
+                let [x, y, w, h] = person.bounds.unwrap();
+                Box2 { x: x * SIZE.0, y: y * SIZE.1, w: w * SIZE.0, h: h * SIZE.1, score: 0.9 }
+            })
+            .collect();
+        let ids = tracks.follow(&boxes, t);
+        let named = seen
+            .people
+            .into_iter()
+            .zip(ids)
+            .filter_map(|(person, id)| Some(Person { track: id?.to_string(), ..person }));
+        let people = People { people: named.collect(), ..look(&layout, "south", t, &[]) };
+        plan.look(&people, t, &layout);
+    }
+    let bodies = places(&plan);
+    let end = Point2::new(2.0 + 0.06 * 39.0, 3.0);
+    assert!(bodies.len() == 1 && bodies[0].1.distance(end) < 0.2, "{bodies:?}");
+    assert_eq!(plan.broken_tracks, 0);
+}
