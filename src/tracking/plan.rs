@@ -232,7 +232,9 @@ impl Plan {
         let together: Vec<BodyId> = matched.iter().flatten().map(|k| ids[*k]).collect();
         self.seen_together(&together, t);
         self.exchange(&mut look);
-        self.bodies.retain(|_, body| !body.doubtful || (t.since(body.last().t) <= DOUBT_US && body.evidence > NOBODY));
+        let nobody = |body: &&Body| body.doubtful && (t.since(body.last().t) > DOUBT_US || body.evidence <= NOBODY);
+        let nobodies: Vec<BodyId> = self.bodies.values().filter(nobody).map(|body| body.id).collect();
+        nobodies.into_iter().for_each(|id| self.forget(id));
         look
     }
 
@@ -247,7 +249,7 @@ impl Plan {
         for person in &people.people {
             let track = Track { camera: people.camera.clone(), boot: people.boot.clone(), track: person.track.clone() };
             let known = self.by_track.get(&track).copied().filter(|id| {
-                let last = self.bodies.get(id).and_then(|body| body.tracks.get(&people.camera));
+                let last = self.bodies[id].tracks.get(&people.camera);
                 last.is_none_or(|(_, at)| t.since(*at) <= TRACK_REUSE_US)
             });
             match (person.floor, bounds(person), view) {
@@ -302,24 +304,19 @@ impl Plan {
     /// Bodies that are likelier to be each other become each other.
     fn exchange(&mut self, look: &mut Look) {
         while let Some((a, b)) = self.thoughts.better() {
-            let (Some(mut one), Some(mut two)) = (self.bodies.remove(&a), self.bodies.remove(&b)) else {
-                self.thoughts.forget(a);
-                continue;
-            };
-            let Some(since) = self.thoughts.settle((a, b), &mut one.motion, &mut two.motion) else { return };
+            let mut take = |id| self.bodies.remove(&id).expect("who is forgotten is in no second thought");
+            let (mut one, mut two) = (take(a), take(b));
+            let since = self.thoughts.settle((a, b), &mut one.motion, &mut two.motion);
             one.exchange(&mut two, since);
+            self.bodies.extend([(a, one), (b, two)]);
             look.exchanged.push((a, b, since));
-            for id in self.by_track.values_mut() {
-                *id = if *id == a {
-                    b
-                } else if *id == b {
-                    a
-                } else {
-                    *id
-                };
-            }
-            self.bodies.insert(a, one);
-            self.bodies.insert(b, two);
+            let renamed = |id: &mut BodyId| {
+                if *id == a || *id == b {
+                    *id = if *id == a { b } else { a };
+                }
+            };
+            self.by_track.values_mut().for_each(renamed);
+            look.moved.iter_mut().for_each(|(id, ..)| renamed(id));
         }
     }
 

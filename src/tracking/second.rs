@@ -92,9 +92,10 @@ impl SecondThoughts {
         better.max_by(|a, b| a.1.odds.total_cmp(&b.1.odds)).map(|(pair, _)| *pair)
     }
 
-    /// Takes the other reading of a pair for the plan's own: the bodies' motions become the other reading's.
-    pub fn settle(&mut self, (a, b): (BodyId, BodyId), one: &mut Motion, two: &mut Motion) -> Option<ShopTime> {
-        let mut settled = self.0.remove(&(a, b))?;
+    /// Takes the other reading of a pair that [`SecondThoughts::better`] named for the plan's own: the bodies' motions become the other
+    /// reading's. Since when it is.
+    pub fn settle(&mut self, (a, b): (BodyId, BodyId), one: &mut Motion, two: &mut Motion) -> ShopTime {
+        let mut settled = self.0.remove(&(a, b)).expect("a pair that `better` named");
         std::mem::swap(one, &mut settled.exchanged[0]);
         std::mem::swap(two, &mut settled.exchanged[1]);
         settled.exchanged.swap(0, 1);
@@ -119,7 +120,7 @@ impl SecondThoughts {
         });
         self.0 = thirds.collect();
         self.0.insert((a, b), settled);
-        Some(since)
+        since
     }
 
     /// Whom a body may really be, with the chance of it.
