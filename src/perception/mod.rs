@@ -17,6 +17,7 @@ pub mod manifest;
 pub mod motion;
 pub mod overlay;
 pub mod place;
+pub mod steady;
 
 #[cfg(all(feature = "cameras", feature = "onnx"))]
 pub mod detector;
@@ -202,8 +203,8 @@ fn start(
             stop: stop.clone(),
         })?);
     }
-    let options = options.clone();
-    let worker = worker::Worker { cameras, wardrobe, mailroom, options, clock, counters, looks, floor, stop };
+    let (options, healths) = (options.clone(), vision.health.clone());
+    let worker = worker::Worker { cameras, wardrobe, mailroom, healths, options, clock, counters, looks, floor, stop };
     let thread = std::thread::Builder::new().name("perception".into()).spawn(move || worker.run(detector))?;
     vision.threads.push(thread);
     Ok(vision)
