@@ -8,6 +8,10 @@
 
 pub mod appearance;
 pub mod boxes;
+#[cfg(feature = "cameras")]
+pub mod calibration;
+#[cfg(feature = "cameras")]
+pub mod checkerboard;
 pub mod decode;
 pub use crate::shop::projection as floor_point;
 pub mod detection;
