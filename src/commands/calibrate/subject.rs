@@ -11,6 +11,9 @@ use crate::shop::{Camera, Lens, Problem, Shop, ShopPaths, decompose};
 use std::fmt::Write;
 use std::process::ExitCode;
 
+/// A shop, or all that is wrong with it.
+type Parsed = Result<(Shop, Vec<Problem>), Vec<Problem>>;
+
 pub struct Subject {
     pub camera: CameraId,
     pub config: Config,
@@ -151,7 +154,7 @@ impl Subject {
         Ok(text)
     }
 
-    fn parsed(&self, text: &str) -> Result<Result<(Shop, Vec<Problem>), Vec<Problem>>, Failure> {
+    fn parsed(&self, text: &str) -> Result<Parsed, Failure> {
         let read = |path: &std::path::Path| {
             std::fs::read_to_string(path).map_err(|error| Failure::from(format!("{}: {error}", path.display())))
         };
@@ -160,7 +163,7 @@ impl Subject {
 }
 
 /// Without their lines, which move when something is written above them.
-fn errors(parsed: Result<(Shop, Vec<Problem>), Vec<Problem>>) -> Vec<String> {
+fn errors(parsed: Parsed) -> Vec<String> {
     let problems = parsed.err().unwrap_or_default();
     problems.into_iter().filter(Problem::is_error).map(|error| Problem { line: None, ..error }.to_string()).collect()
 }

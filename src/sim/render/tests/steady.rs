@@ -64,9 +64,10 @@ fn a_camera_that_is_moved_is_noticed_and_nothing_else_is() {
     let [pan, tilt, far] = [(3.0, 0.0), (0.0, 3.0), (60.0, 0.0)]
         .map(|(pan, tilt)| drawn(&mut renderer(&shop, &turned(pan, tilt), &full), &full, Vec::new()));
     let lit_pan: Vec<u8> = pan.iter().map(|cell| (f32::from(*cell) * 0.7) as u8).collect();
+    type Fits = fn(Option<Moved>) -> bool;
     type Picture<'p> = &'p dyn Fn(i64) -> &'p Vec<u8>;
     // The picture of each second; what is said after 45 of them.
-    let rows: [(&str, Picture<'_>, fn(Option<Moved>) -> bool); 12] = [
+    let rows: [(&str, Picture<'_>, Fits); 12] = [
         ("nothing", &|_| &here, |moved| moved.is_none()),
         ("an encoder's blocks", &|s| if s % 2 == 0 { &here } else { &noisy }, |moved| moved.is_none()),
         ("people walk, all day", &|s| &walks[s as usize % 4], |moved| moved.is_none()),
