@@ -1,5 +1,8 @@
 //! The camera that is measured: what shop.toml says of it now, and how what was found gets there.
 
+// Without cameras there are projections only.
+#![cfg_attr(not(feature = "cameras"), allow(dead_code))]
+
 use super::{CalibrateArgs, Failure};
 use crate::base::{CameraId, Point3};
 use crate::commands::credentials;
