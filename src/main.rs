@@ -1,7 +1,8 @@
 //! Parse arguments, set up logging, dispatch, exit codes. Everything else is in the library.
 
 use carryout::commands::{
-    bench, check, demo, doctor, export, import, init, models, perceive, replay, run, score, simulate, verify, watch,
+    bench, calibrate, check, demo, doctor, export, import, init, models, perceive, replay, run, score, simulate,
+    verify, watch,
 };
 use clap::{Parser, Subcommand};
 use std::error::Error;
@@ -25,6 +26,7 @@ enum Verb {
     Run(run::RunArgs),
     Perceive(perceive::PerceiveArgs),
     Watch(watch::WatchArgs),
+    Calibrate(Box<calibrate::CalibrateArgs>),
     Check(check::CheckArgs),
     Init(Box<init::InitArgs>),
     Doctor(doctor::DoctorArgs),
@@ -65,6 +67,7 @@ fn dispatch(verb: Verb) -> Result<ExitCode, Box<dyn Error + Send + Sync>> {
         Verb::Run(args) => run::run(&args)?,
         Verb::Perceive(args) => runtime()?.block_on(perceive::run(&args))?,
         Verb::Watch(args) => runtime()?.block_on(watch::run(&args))?,
+        Verb::Calibrate(args) => runtime()?.block_on(calibrate::run(&args))?,
         Verb::Check(args) => check::run(&args)?,
         Verb::Doctor(args) => runtime()?.block_on(doctor::run(&args))?,
         Verb::Init(args) => runtime()?.block_on(init::run(&args))?,

@@ -42,7 +42,8 @@ const ADAPTERS: &[(&str, &[&str])] = &[
         "gstreamer",
         &["src/sensors/camera/gst.rs", "src/sensors/camera/gst/*", "src/sensors/camera/jpeg.rs", "src/sim/eyes.rs"],
     ),
-    ("opencv", &["src/perception/picture.rs"]),
+    // Pictures for models; cameras that are measured.
+    ("opencv", &["src/perception/picture.rs", "src/perception/calibration.rs", "src/perception/checkerboard.rs"]),
     ("ort", &["src/perception/ort.rs"]),
     ("nokhwa", &["src/sensors/camera/usb.rs"]),
     ("rumqttc", &["src/sensors/mqtt/link.rs", "src/sensors/mqtt/link/*", "src/sim/*"]),

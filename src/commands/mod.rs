@@ -2,6 +2,7 @@
 
 mod arguments;
 pub mod bench;
+pub mod calibrate;
 pub mod check;
 mod cores;
 pub mod credentials;

@@ -29,6 +29,14 @@ pub struct WatchArgs {
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
+/// 128 bits: whoever else is on this machine, or a web page that asks loopback, cannot guess the address.
+#[cfg(feature = "cameras")]
+pub(super) fn secret() -> Result<String, Failure> {
+    let mut bits = [0; 16];
+    getrandom::fill(&mut bits).map_err(|error| format!("no random numbers: {error}"))?;
+    Ok(bits.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
 #[cfg(not(all(feature = "cameras", feature = "onnx")))]
 pub async fn run(_: &WatchArgs) -> Result<ExitCode, Failure> {
     Err("this carryout was built without cameras or models; build it with its default features".into())
@@ -39,7 +47,7 @@ pub use live::run;
 
 #[cfg(all(feature = "cameras", feature = "onnx"))]
 mod live {
-    use super::{ExitCode, Failure, WatchArgs};
+    use super::{ExitCode, Failure, WatchArgs, secret};
     use crate::perception::show::{Seen, Shown, show};
     use crate::sensors::camera::Healths;
     use crate::supervise::StopSignals;
@@ -161,13 +169,6 @@ mod live {
              <style>body{{margin:0;background:#111;color:#ccc;font:14px sans-serif}}img{{max-width:100%;display:block}}</style>\
              <img src=live alt=\"what {camera} sees\"><p>{camera}: faces of those who are found are taken off; nothing is stored."
         )
-    }
-
-    /// 128 bits: whoever else is on this machine, or a web page that asks loopback, cannot guess the address.
-    fn secret() -> Result<String, Failure> {
-        let mut bits = [0; 16];
-        getrandom::fill(&mut bits).map_err(|error| format!("no random numbers: {error}"))?;
-        Ok(bits.iter().map(|byte| format!("{byte:02x}")).collect())
     }
 }
 

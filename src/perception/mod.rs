@@ -8,6 +8,10 @@
 
 pub mod appearance;
 pub mod boxes;
+#[cfg(feature = "cameras")]
+pub mod calibration;
+#[cfg(feature = "cameras")]
+pub mod checkerboard;
 pub mod decode;
 pub use crate::shop::projection as floor_point;
 pub mod detection;
@@ -17,6 +21,7 @@ pub mod manifest;
 pub mod motion;
 pub mod overlay;
 pub mod place;
+pub mod steady;
 
 #[cfg(all(feature = "cameras", feature = "onnx"))]
 pub mod detector;
@@ -202,8 +207,8 @@ fn start(
             stop: stop.clone(),
         })?);
     }
-    let options = options.clone();
-    let worker = worker::Worker { cameras, wardrobe, mailroom, options, clock, counters, looks, floor, stop };
+    let (options, healths) = (options.clone(), vision.health.clone());
+    let worker = worker::Worker { cameras, wardrobe, mailroom, healths, options, clock, counters, looks, floor, stop };
     let thread = std::thread::Builder::new().name("perception".into()).spawn(move || worker.run(detector))?;
     vision.threads.push(thread);
     Ok(vision)

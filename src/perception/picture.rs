@@ -1,4 +1,5 @@
-//! From a frame to numbers: the motion gate's cells and the detector's tensor. The only file that names `opencv`.
+//! From a frame to numbers: the motion gate's cells and the detector's tensor.
+//! With `calibration` and `checkerboard`, the only file that names `opencv`.
 //!
 //! Colours are made of the whole picture and scaled afterwards, in the steps and the order of the models' own tools: a
 //! detector's boxes are only as good as its input is like what it was trained on. It is paid for a look (which costs 20

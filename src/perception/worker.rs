@@ -10,14 +10,15 @@ use super::detector::Detector;
 use super::motion::MotionGate;
 use super::picture;
 use super::place::Eye;
+use super::steady::Steady;
 use super::{Look, VisionOptions};
 use crate::base::time::{Clock, MS_US};
 use crate::base::{CameraId, Counters, ShopTime};
 use crate::events::{Observation, People, Stamped};
 use crate::sensors::Incoming;
-use crate::sensors::camera::{Frame, Mailroom};
-use crate::shop::Camera;
+use crate::sensors::camera::{Frame, Healths, Mailroom};
 use crate::shop::lens::Lens;
+use crate::shop::{Camera, CameraKind};
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -42,6 +43,7 @@ pub(super) struct Worker {
     pub cameras: Vec<(Camera, Option<Lens>)>,
     pub wardrobe: Wardrobe,
     pub mailroom: Arc<Mailroom>,
+    pub healths: Healths,
     pub options: VisionOptions,
     pub clock: Clock,
     pub counters: Counters,
@@ -55,6 +57,8 @@ struct Sight {
     id: CameraId,
     eye: Eye,
     gate: MotionGate,
+    /// A film is never moved; it may be cut.
+    steady: Option<Steady>,
     moved: ShopTime,
     looked: Option<ShopTime>,
     said: ShopTime,
@@ -117,6 +121,7 @@ impl Worker {
             id: camera.id.clone(),
             eye: Eye::new(camera.clone(), *lens, boot.clone(), self.options.confidence_min),
             gate: MotionGate::default(),
+            steady: (!matches!(camera.kind, CameraKind::File { .. })).then(Steady::default),
             moved: ShopTime(0),
             looked: None,
             said: ShopTime(0),
@@ -180,8 +185,14 @@ impl Worker {
     fn consider(&self, frame: &Frame, forced: bool, sight: &mut Sight) -> Worth {
         let now = frame.arrival;
         match picture::cells(frame) {
-            Ok(cells) if sight.gate.moved(&cells) => sight.moved = now,
-            Ok(_) => {}
+            Ok(cells) => {
+                if let Some(steady) = &mut sight.steady {
+                    self.healths.moved(&sight.id, steady.look(&cells, now).map(|moved| moved.to_string()));
+                }
+                if sight.gate.moved(&cells) {
+                    sight.moved = now;
+                }
+            }
             Err(error) => self.counters.refuse("perception.failed", error),
         }
         let since_look = sight.looked.map(|looked| now.since(looked));
@@ -229,7 +240,6 @@ impl Worker {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::shop::CameraKind;
     use std::thread;
     use tokio::sync::mpsc;
 
@@ -245,6 +255,7 @@ mod tests {
             cameras: (0..cameras).map(camera).collect(),
             wardrobe: Wardrobe::open().unwrap(),
             mailroom: Arc::new(Mailroom::new(cameras, 0.0, counters.clone())),
+            healths: Healths::default(),
             options: VisionOptions { batch_wait_ms, ..VisionOptions::default() },
             clock: Clock::anchored_after(ShopTime(0)),
             counters,

@@ -1,7 +1,9 @@
 //! Does the floor plan make sense? Shelves stand on the floor and not in each other, lines can be crossed, cameras look
 //! at something. Each check is a pure function of the layout; lines come along for the problems.
 
+use super::decompose::{absurd, decompose};
 use super::floor_plan::PlanLines;
+use super::lens::Lens;
 use super::pose::project;
 use super::problems::{Problems, some};
 use super::{Camera, GateDirection, Layout, Shelf};
@@ -178,7 +180,7 @@ fn cameras(layout: &Layout, lines: &PlanLines, problems: &mut Problems) {
         if !polygon(&camera.covers, &format!("`covers` of camera {id}"), at, problems) {
             continue;
         }
-        picture(camera, at, problems);
+        picture(camera, layout.lenses.get(id), at, problems);
         if !layout.shelves.keys().any(|shelf| layout.cameras_seeing(shelf).contains(id)) {
             problems
                 .warning(at, format!("camera {id} sees no shelf"))
@@ -196,7 +198,7 @@ fn cameras(layout: &Layout, lines: &PlanLines, problems: &mut Problems) {
 }
 
 /// Whether a projection can turn pixels into floor, and its picture shows what the camera is said to cover.
-fn picture(camera: &Camera, at: Option<usize>, problems: &mut Problems) {
+fn picture(camera: &Camera, lens: Option<&Lens>, at: Option<usize>, problems: &mut Problems) {
     let Some(p) = camera.projection else { return };
     let id = &camera.id;
     // Floor to pixels is columns 0, 1 and 3; it must be invertible. Scaled by its size, so that units do not matter.
@@ -208,6 +210,15 @@ fn picture(camera: &Camera, at: Option<usize>, problems: &mut Problems) {
         problems
             .error(at, format!("the projection of camera {id} shows the floor as a line or not at all"))
             .try_this("its 12 numbers turn [x, y, z, 1] in metres into pixels");
+        return;
+    }
+    // Intrinsics and pose are as they were written; a projection has to be taken apart.
+    let parts = match lens.and_then(|lens| Some((*lens, lens.pose_of(&p)?))) {
+        Some(parts) => Ok(parts),
+        None => decompose(&p),
+    };
+    if let Err(why) | Ok(Some(why)) = parts.map(|(lens, pose)| absurd(&lens, &pose, camera.size)) {
+        problems.error(at, format!("camera {id} cannot be: {why}")).try_this("carryout calibrate finds what is right");
         return;
     }
     let n = camera.covers.len() as f64;

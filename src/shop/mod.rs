@@ -6,6 +6,8 @@ mod address; //       of an RTSP camera
 mod cameras; //       shop.toml: cameras
 pub mod catalogue; // products
 mod checks; //        does the floor plan make sense
+pub mod decompose; // a projection into lens and pose
+pub mod edit; //      one camera in a shop.toml somebody wrote
 pub(crate) mod fields; // TOML, key by key
 pub mod first_plan; // a first layout of what was heard
 mod floor_plan; //    shop.toml

@@ -101,6 +101,7 @@ impl Health {
                 CameraState::Alive | CameraState::Opening => continue,
                 CameraState::Frozen => "is frozen",
                 CameraState::Dark => "is dark",
+                CameraState::Moved => "was moved",
                 CameraState::Dead => "is dead",
             };
             let begins = format!("Camera {id} ");
@@ -189,10 +190,12 @@ mod tests {
             frames: 0,
             reason: "it cannot be reached".into(),
             decoder: None,
+            moved: None,
         };
         for (state, reasons, said) in [
             (CameraState::Alive, vec!["Camera top has been silent."], vec!["Camera top has been silent."]),
             (CameraState::Dead, vec!["Camera top has been silent."], vec!["Camera top is dead: it cannot be reached."]),
+            (CameraState::Moved, vec![], vec!["Camera top was moved: it cannot be reached."]),
             (
                 CameraState::Frozen,
                 vec!["Camera top-2 is dark."],

@@ -1,11 +1,17 @@
 //! The camera path on real parts. Without its features there is none.
 #![cfg(all(feature = "cameras", feature = "onnx"))]
 
+// Not all of it is used here.
+#[allow(dead_code)]
+#[path = "../web/browser.rs"]
+mod browser;
 #[path = "../common/mod.rs"]
 mod common;
 #[path = "../common/mosquitto.rs"]
 mod mosquitto;
 
+mod calibrate;
+mod calibrate_page;
 mod campaign;
 mod disc;
 mod live;

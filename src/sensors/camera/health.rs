@@ -16,6 +16,8 @@ pub enum State {
     Frozen,
     /// Its pictures are black.
     Dark,
+    /// Its pictures are good, but of another place than when it was opened: what its pixels mean is wrong.
+    Moved,
     /// Not reachable, or it closed the stream; it is tried again for ever.
     Dead,
 }
@@ -31,6 +33,9 @@ pub struct Health {
     pub reason: String,
     /// What decodes its stream (`avdec_h264`), once that is known.
     pub decoder: Option<String>,
+    /// Why it counts as moved as soon as nothing worse is the matter.
+    #[serde(skip)]
+    pub moved: Option<String>,
 }
 
 /// Shared by the camera threads, who write, and the page, which reads.
@@ -48,16 +53,28 @@ impl Healths {
 
     /// A frame came; `fault` is what is wrong with the pictures, though they come.
     pub fn frame(&self, camera: &CameraId, now: ShopTime, fault: Option<Fault>) {
-        let (state, reason) = match fault {
-            None => (State::Alive, ""),
-            Some(Fault::NothingNew) => (State::Frozen, "it sends the same pictures again and again; restart it"),
-            Some(Fault::Dark) => (State::Dark, "its pictures are black: look at the light, its lens, its night mode"),
-        };
         self.change(camera, now, |health| {
             health.frames += 1;
             health.last_frame_us = Some(now);
+            let (state, reason) = match (fault, &health.moved) {
+                (None, None) => (State::Alive, ""),
+                (None, Some(reason)) => (State::Moved, reason.as_str()),
+                (Some(Fault::NothingNew), _) => {
+                    (State::Frozen, "it sends the same pictures again and again; restart it")
+                }
+                (Some(Fault::Dark), _) => {
+                    (State::Dark, "its pictures are black: look at the light, its lens, its night mode")
+                }
+            };
             (state, reason.to_owned())
         });
+    }
+
+    /// Perception says whether the camera looks elsewhere than it did, and why it thinks so; its next frame shows it.
+    pub fn moved(&self, camera: &CameraId, why: Option<String>) {
+        if let Some(health) = self.0.lock().expect("healths").get_mut(camera) {
+            health.moved = why;
+        }
     }
 
     /// What decodes its stream from now on.
@@ -84,6 +101,7 @@ impl Healths {
             frames: 0,
             reason: String::new(),
             decoder: None,
+            moved: None,
         });
         let (state, reason) = change(health);
         if state != health.state {
@@ -92,6 +110,7 @@ impl Healths {
                 State::Opening => tracing::info!(%camera, "camera opening"),
                 State::Frozen => tracing::warn!(%camera, reason, "camera frozen"),
                 State::Dark => tracing::warn!(%camera, reason, "camera dark"),
+                State::Moved => tracing::warn!(%camera, reason, "camera moved"),
                 State::Dead => tracing::warn!(%camera, reason, "camera dead"),
             }
             (health.state, health.since_us) = (state, now);
@@ -129,6 +148,15 @@ mod tests {
         let health = healths.get(&camera).unwrap();
         assert_eq!((health.frames, health.last_frame_us, health.reason.as_str()), (5, Some(at(45)), "closed"));
         assert_eq!(health.decoder, None);
+        healths.moved(&camera, Some("it looks elsewhere".into()));
+        healths.frame(&camera, at(60), Some(Fault::Dark));
+        assert_eq!(healths.get(&camera).unwrap().state, State::Dark, "the worse comes first");
+        healths.frame(&camera, at(61), None);
+        let health = healths.get(&camera).unwrap();
+        assert_eq!((health.state, health.reason.as_str()), (State::Moved, "it looks elsewhere"));
+        healths.moved(&camera, None);
+        healths.frame(&camera, at(62), None);
+        assert_eq!(healths.get(&camera).unwrap().state, State::Alive);
         healths.decoder(&camera, "avdec_h264");
         assert_eq!(healths.get(&camera).unwrap().decoder.as_deref(), Some("avdec_h264"));
     }

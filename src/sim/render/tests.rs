@@ -22,6 +22,8 @@ use crate::sim::strip::strip;
 use crate::sim::{Gates, suite};
 use std::sync::Arc;
 
+mod steady;
+
 const WIDE: usize = 160;
 const HIGH: usize = 90;
 
