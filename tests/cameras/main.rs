@@ -12,6 +12,7 @@ mod live;
 mod models;
 mod onnx;
 mod perceive;
+mod rendered;
 mod server;
 mod streams;
 mod usb;
