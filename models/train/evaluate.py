@@ -115,7 +115,7 @@ def measure(seen, threshold):
     hits = asked = false = extra = 0
     errors = {name: [] for name in KEYPOINTS}
     hidden = {name: [] for name in KEYPOINTS}
-    floor, head, known, shares = [], [], [], {}
+    floor, head, known, swapped, hands, shares = [], [], [], [], [], {}
     for frame, (boxes, scores, spots, sure, _) in seen:
         tall, wide = frame.luma.shape
         sure_enough = scores >= threshold
@@ -143,6 +143,10 @@ def measure(seen, threshold):
                 inside = 0 <= p.points[k, 0] < wide and 0 <= p.points[k, 1] < tall
                 (errors if p.seen[k] else hidden)[name].append(off[k]) if p.seen[k] or inside else None
                 known.append(((sure[i, k] >= 0.5) == p.seen[k]))
+            if p.seen[1] and p.seen[2]:
+                other = np.hypot(*(spots[i, [2, 1]] - p.points[1:3]).T)
+                swapped.append(other.sum() < off[1:3].sum())
+                hands.extend(other if swapped[-1] else off[1:3])
             place = on_floor(frame.camera, spots[i, 3])
             if place is not None and 0 <= p.points[3, 0] < wide and 0 <= p.points[3, 1] < tall:
                 floor.append((float(np.hypot(*(place - p.floor_m))), bool(p.seen[3])))
@@ -150,7 +154,7 @@ def measure(seen, threshold):
                 place = on_floor(frame.camera, spots[i, 0], p.head_m[2])
                 if place is not None:
                     head.append(float(np.hypot(*(place - p.head_m[:2]))))
-    return dict(hits=hits, asked=asked, false=false, extra=extra, errors=errors, hidden=hidden, floor=floor, head=head, known=known, shares=shares)
+    return dict(hits=hits, asked=asked, false=false, extra=extra, errors=errors, hidden=hidden, floor=floor, head=head, known=known, swapped=swapped, hands=hands, shares=shares)
 
 
 def middle(values):
@@ -194,19 +198,23 @@ def main():
     print(f"  floor point seen, m: {middle([e for e, s in m['floor'] if s])}; hidden: {middle([e for e, s in m['floor'] if not s])}")
     print(f"  head seen, at its true height, m: {middle(m['head'])}")
     print(f"  seen or not, told rightly: {np.mean(m['known']):.1%}")
-    wide = with_slivers(seen, threshold)
-    print(f"  counting slivers at the picture's edges too (visible >= {VISIBLE:.0%} only): {wide[0]} of {wide[1]} ({wide[0] / max(1, wide[1]):.1%})")
+    print(f"  left and right hand, both seen, told the wrong way round: {np.mean(m['swapped']):.1%} ({len(m['swapped'])})")
+    print(f"  hands, both seen, whichever is which, px: {middle(m['hands'])}")
+    size_of = lambda frame: frame.luma.shape[::-1]
+    near = share(seen, threshold, lambda frame, p: asked_for(p, size_of(frame)), ABOUT)
+    print(f"  found if a box that overlaps by {ABOUT} is a hit: {near}")
+    slivers = share(seen, threshold, lambda frame, p: p.shown is not None and p.visible >= VISIBLE, HIT)
+    print(f"  found if slivers of people at the picture's edges count too (only visible >= {VISIBLE:.0%} asked): {slivers}")
 
 
-def with_slivers(seen, threshold):
-    """Found and asked for if the share of the box within the picture did not matter."""
+def share(seen, threshold, wanted, least):
+    """How many of the people for whom `wanted(frame, person)` holds have a box that overlaps theirs by `least`."""
     hits = asked = 0
     for frame, (boxes, scores, *_) in seen:
-        keep = scores >= threshold
-        wanted = [p for p in frame.people if p.shown is not None and p.visible >= VISIBLE]
-        hits += int((pairs(boxes[keep], scores[keep], wanted) >= 0).sum())
-        asked += len(wanted)
-    return hits, asked
+        keep, people = scores >= threshold, [p for p in frame.people if wanted(frame, p)]
+        hits += int((pairs(boxes[keep], scores[keep], people, least) >= 0).sum())
+        asked += len(people)
+    return f"{hits} of {asked} ({hits / max(1, asked):.1%})"
 
 
 if __name__ == "__main__":
