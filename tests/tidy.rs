@@ -40,7 +40,12 @@ const CORE: &[&str] = &["base", "shop", "carts", "events", "tracking", "fusion",
 const ADAPTERS: &[(&str, &[&str])] = &[
     (
         "gstreamer",
-        &["src/sensors/camera/gst.rs", "src/sensors/camera/gst/*", "src/sensors/camera/jpeg.rs", "src/sim/eyes.rs"],
+        &[
+            "src/sensors/camera/gst.rs",
+            "src/sensors/camera/gst/*",
+            "src/sensors/camera/jpeg.rs",
+            "src/sim/eyes/server.rs",
+        ],
     ),
     // Pictures for models; cameras that are measured.
     ("opencv", &["src/perception/picture.rs", "src/perception/calibration.rs", "src/perception/checkerboard.rs"]),

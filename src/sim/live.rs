@@ -7,16 +7,16 @@
 //! Nobody walks through a gate before its decision is heard. Events go QoS 1, measurements QoS 0, as wire.md says.
 
 use super::playback::{Playback, STEP_US};
+use super::render::{Cast, Now};
 use super::truth::TruthLine;
 use super::wire::{Mqtt, on_the_wire};
 use crate::base::time::Clock;
-use crate::base::{GateId, Point2, ShelfId, ShopId, ShopTime, TapId};
+use crate::base::{GateId, ShelfId, ShopId, ShopTime, TapId};
 use crate::events::{Decision, Observation};
 use crate::shop::Shop;
 use rumqttc::{AsyncClient, ConnectReturnCode, Event, EventLoop, LastWill, MqttOptions, NetworkOptions, Packet, QoS};
 use serde_json::Value;
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
@@ -55,9 +55,6 @@ pub struct Broker {
     pub port: u16,
 }
 
-/// Where everybody is now: for the overhead camera.
-pub type Whereabouts = Arc<Mutex<Vec<Point2>>>;
-
 #[derive(Debug, thiserror::Error)]
 pub enum LiveError {
     #[error("no broker answers at {host}:{port}: {why}; start one (mosquitto -p {port}) or name another")]
@@ -73,7 +70,8 @@ pub struct Live {
     cameras: Link,
     ears: Link,
     heard: mpsc::Receiver<Heard>,
-    pub whereabouts: Whereabouts,
+    /// Keeps the scene of now, where cameras look.
+    film: Option<(Cast, Now)>,
     /// Measurements that found their connection full.
     pub dropped: u64,
 }
@@ -102,7 +100,12 @@ impl Live {
         }
         let gates = Link::connect(broker, &shop.id, "gates", None, None).await?;
         let cameras = Link::connect(broker, &shop.id, "cameras", None, None).await?;
-        Ok(Live { base, shelves, gates, cameras, ears, heard, whereabouts: Whereabouts::default(), dropped: 0 })
+        Ok(Live { base, shelves, gates, cameras, ears, heard, film: None, dropped: 0 })
+    }
+
+    /// What there is to see while it plays, in these clothes: for cameras.
+    pub fn film(&mut self, cast: Cast, now: Now) {
+        self.film = Some((cast, now));
     }
 
     /// Plays until the shop's time is `until_us`. The playback's own time is the wall clock's: it began at
@@ -124,11 +127,12 @@ impl Live {
                         happened(playback, Happened::Device(message.what));
                     }
                 }
-                let bodies = playback.bodies(playback.now_us()).into_iter().map(|(_, _, at)| at).collect();
-                *self.whereabouts.lock().expect("whereabouts") = bodies;
                 for line in playback.truth() {
                     happened(playback, Happened::Truth(line));
                 }
+            }
+            if let Some((cast, now)) = &mut self.film {
+                now.set(cast.scene(playback));
             }
             let wait_us = (playback.now_us() + STEP_US - clock.now().0).max(0) as u64;
             tokio::select! {

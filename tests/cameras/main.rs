@@ -18,6 +18,7 @@ mod live;
 mod models;
 mod onnx;
 mod perceive;
+mod rendered;
 mod server;
 mod streams;
 mod usb;

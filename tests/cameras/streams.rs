@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 const SECOND: Duration = Duration::from_secs(1);
 
 /// Some cameras' threads, with the worker's end of the mailroom in hand.
-struct Threads {
+pub struct Threads {
     ids: Vec<CameraId>,
     mailroom: Arc<Mailroom>,
     healths: Healths,
@@ -24,11 +24,11 @@ struct Threads {
 }
 
 impl Threads {
-    fn open(urls: &[String]) -> Threads {
+    pub fn open(urls: &[String]) -> Threads {
         Threads::look(urls.iter().map(|url| CameraKind::Rtsp { url: url.clone() }).collect())
     }
 
-    fn look(kinds: Vec<CameraKind>) -> Threads {
+    pub fn look(kinds: Vec<CameraKind>) -> Threads {
         let (counters, healths) = (Counters::default(), Healths::default());
         let mailroom = Arc::new(Mailroom::new(kinds.len(), 30.0, counters.clone()));
         let stop = Arc::new(AtomicBool::new(false));
@@ -51,12 +51,12 @@ impl Threads {
         Threads { ids, mailroom, healths, counters, stop, threads }
     }
 
-    fn frame(&self) -> Frame {
+    pub fn frame(&self) -> Frame {
         self.mailroom.take(10 * SECOND).unwrap_or_else(|| panic!("no frame in ten seconds: {:?}", self.healths.all())).1
     }
 
     /// How long until `wanted`, and what was known then.
-    fn wait(&self, camera: usize, story: &str, wanted: impl Fn(&Health) -> bool) -> (Duration, Health) {
+    pub fn wait(&self, camera: usize, story: &str, wanted: impl Fn(&Health) -> bool) -> (Duration, Health) {
         let began = Instant::now();
         loop {
             while self.mailroom.take(Duration::ZERO).is_some() {}
@@ -69,7 +69,7 @@ impl Threads {
         }
     }
 
-    fn wait_for(&self, camera: usize, story: &str, state: State) -> Duration {
+    pub fn wait_for(&self, camera: usize, story: &str, state: State) -> Duration {
         self.wait(camera, story, |health| health.state == state).0
     }
 }

@@ -74,6 +74,13 @@ impl Diary {
         self.shoppers.insert(visit.party.visit.clone(), shopper);
     }
 
+    /// Something happened that nobody said.
+    #[cfg(feature = "cameras")]
+    pub fn note(&mut self, us: i64, what: &str) {
+        self.now_us = us;
+        self.say("", what);
+    }
+
     pub fn hear(&mut self, happened: Happened) {
         match happened {
             Happened::Device(Observation::Tap(tap)) => {

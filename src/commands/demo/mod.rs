@@ -12,6 +12,8 @@ mod cast;
 mod diary;
 // The gate's figures stand on the same stage.
 pub(super) mod stage;
+#[cfg(feature = "cameras")]
+mod troubles;
 
 pub use cast::{Cast, NOBODY_AFTER_US};
 
@@ -20,6 +22,7 @@ use crate::base::time::Clock;
 use crate::commands::arguments::duration;
 use crate::sim::live::{Broker, Heard, Live};
 use crate::sim::playback::STEP_US;
+use crate::sim::render::{Goods, Now, Scene};
 use crate::sim::{Gates, Playback, Setting, World};
 use diary::Diary;
 use stage::Stage;
@@ -33,7 +36,7 @@ const STARTS: Duration = Duration::from_secs(60);
 const LAST_WORDS: Duration = Duration::from_secs(20);
 
 /// Show a whole shop on this machine: broker, shoppers, daemon, upstream.
-#[derive(Clone, Debug, clap::Args)]
+#[derive(Clone, Debug, Default, clap::Args)]
 pub struct DemoArgs {
     /// Stop by itself after this long (60s, 2m) and compare receipts with the truth
     #[arg(long = "for", value_name = "TIME", value_parser = duration)]
@@ -47,6 +50,13 @@ pub struct DemoArgs {
     /// Port of the page; the system chooses one if not given
     #[arg(long)]
     pub port: Option<u16>,
+    /// Draw what four cameras see of the shop, and look with the detector of people
+    #[arg(long)]
+    pub rendered: bool,
+    /// What cameras suffer while it runs: frozen, stuck, black, gone, moved, with commas between them
+    #[cfg(feature = "cameras")]
+    #[arg(long, value_delimiter = ',', value_name = "TROUBLE")]
+    pub troubles: Vec<crate::sim::eyes::Trouble>,
     /// Keep config, ledger, logs and a recording for `carryout replay` in this new directory
     #[arg(long, value_name = "DIR")]
     pub keep: Option<PathBuf>,
@@ -66,17 +76,24 @@ pub async fn demo(args: &DemoArgs) -> Result<String, String> {
 async fn play(args: &DemoArgs, stage: &mut Stage) -> Result<Result<String, String>, String> {
     let broker = Broker { host: "127.0.0.1".to_owned(), port: stage.broker.port };
     let mut live = Live::connect(&broker, &stage.shop).await.map_err(|err| err.to_string())?;
-    stage.watch_with(live.whereabouts.clone())?;
+    let world = Arc::new(World::new(stage.shop.clone())?);
+    let goods = Arc::new(Goods::of(&stage.shop, args.seed));
+    let now = Now::default();
+    now.set(Scene { goods: goods.clone(), ..Scene::default() });
+    live.film(crate::sim::render::Cast::new(args.seed, world.parameters.looks.clone()), now.clone());
+    stage.watch_with(&now, args.seed)?;
     stage.start_daemon()?;
     wait_for_daemon(&mut live, stage).await?;
     println!("The page: {}\n", stage.page());
 
     let clock = Clock::anchored_after(ShopTime(0));
     let start_us = clock.now().0;
-    let world = Arc::new(World::new(stage.shop.clone())?);
     let mut playback = Playback::new(world.clone(), Setting::new(args.seed, start_us, Gates::Asked));
+    playback.stock(goods);
     let mut cast = Cast::new(world, args.seed, start_us, args.for_, args.shoppers);
     let mut diary = Diary::new(stage.shop.clone(), start_us);
+    #[cfg(feature = "cameras")]
+    let mut troubles = troubles::Troubles::new(args.troubles.clone(), args.seed, start_us);
     let end_us = args.for_.map(|time| start_us + time.as_micros() as i64);
 
     let mut signals = Signals::new().map_err(|err| format!("listening for Ctrl-C: {err}"))?;
@@ -92,6 +109,10 @@ async fn play(args: &DemoArgs, stage: &mut Stage) -> Result<Result<String, Strin
             () = signals.stop() => break,
         }
         stage.daemon_lives()?;
+        #[cfg(feature = "cameras")]
+        if let Some(told) = troubles.until(playback.now_us(), stage.cameras())? {
+            diary.note(playback.now_us(), &told);
+        }
         if cast.is_over() && playback.people() == 0 && diary.is_settled(&stage.upstream.records()) {
             break;
         }

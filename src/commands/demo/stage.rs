@@ -2,10 +2,16 @@
 //! daemon as a child. What goes up last comes down first.
 
 use super::DemoArgs;
+#[cfg(feature = "cameras")]
+use crate::base::Point2;
 use crate::shop::{CameraKind, Shop};
 use crate::sim::broker::Mosquitto;
 use crate::sim::daemon::{Daemon, Household, last_words};
-use crate::sim::live::Whereabouts;
+#[cfg(feature = "cameras")]
+use crate::sim::eyes::{Rendered, SimCamera};
+use crate::sim::render::Now;
+#[cfg(feature = "cameras")]
+use crate::sim::render::{Figure, Studio, views};
 use crate::sim::upstream::{Upstream, UpstreamOptions};
 use std::fs::{self, DirBuilder};
 use std::io;
@@ -23,6 +29,9 @@ const SHOP: [&str; 3] = [
     include_str!("../../../config/demo-shop/planogram.csv"),
     include_str!("../../../config/demo-shop/catalogue.csv"),
 ];
+/// The cameras of a demonstration whose pictures are rendered, and what looks through them.
+const RENDERED: &str = include_str!("../../../config/demo-shop/rendered.toml");
+const LOOKS: &str = "\n[vision]\nmodel = \"models/carryout.toml\"\n";
 /// An orderly stop of the daemon takes a second; after this it is killed.
 const STOPS: Duration = Duration::from_secs(15);
 
@@ -31,7 +40,9 @@ pub struct Stage {
     pub broker: Mosquitto,
     pub upstream: Upstream,
     #[cfg(feature = "cameras")]
-    cameras: Vec<crate::sim::eyes::SimCamera>,
+    cameras: Vec<SimCamera>,
+    #[cfg(feature = "cameras")]
+    rendered: bool,
     daemon: Option<Daemon>,
     home: Household,
     record: bool,
@@ -43,7 +54,7 @@ impl Stage {
     /// Directory, broker and upstream; the daemon comes later.
     pub fn set(args: &DemoArgs) -> Result<Stage, String> {
         let dir = PrivateDir::new(args.keep.as_deref()).map_err(|err| format!("making the demo's directory: {err}"))?;
-        let shop = demo_shop()?;
+        let shop = if args.rendered { rendered_shop()? } else { demo_shop()? };
         let broker = Mosquitto::start(&dir.path).map_err(|err| err.to_string())?;
         let upstream_token = secret()?;
         let options = UpstreamOptions { token: Some(upstream_token.clone()), ..UpstreamOptions::default() };
@@ -59,7 +70,7 @@ impl Stage {
             web_token: secret()?,
             upstream_url: upstream.url(),
             upstream_token,
-            more: String::new(),
+            more: if args.rendered { LOOKS.to_owned() } else { String::new() },
         };
         Ok(Stage {
             shop: Arc::new(shop),
@@ -67,6 +78,8 @@ impl Stage {
             upstream,
             #[cfg(feature = "cameras")]
             cameras: Vec::new(),
+            #[cfg(feature = "cameras")]
+            rendered: args.rendered,
             daemon: None,
             home,
             record: args.keep.is_some(),
@@ -74,20 +87,26 @@ impl Stage {
         })
     }
 
-    /// Gives the shop's RTSP cameras something to see: bodies where `whereabouts` says. Without the `cameras` feature the
-    /// daemon could not look either, so the shop has none.
+    /// Gives the shop's RTSP cameras something to see: the scene of `now`. Without the `cameras` feature the daemon could
+    /// not look either, so the shop has none.
     #[cfg(feature = "cameras")]
-    pub fn watch_with(&mut self, whereabouts: Whereabouts) -> Result<(), String> {
+    pub fn watch_with(&mut self, now: &Now, seed: u64) -> Result<(), String> {
         let mut shop = Shop::clone(&self.shop);
+        let seen_from = views(&shop, seed);
+        let studio = Arc::new(Studio::new(self.shop.clone(), seed, &seen_from));
         let bays: Vec<_> = shop.layout.bays.values().map(|bay| bay.footprint.clone()).collect();
-        for camera in shop.layout.cameras.values_mut() {
-            if !matches!(camera.kind, CameraKind::Rtsp { .. }) {
-                continue;
-            }
-            let seen = whereabouts.clone();
-            let positions = move || seen.lock().expect("whereabouts").clone();
-            let simulated = crate::sim::eyes::SimCamera::start(camera, &bays, positions, 0)?;
-            camera.kind = CameraKind::Rtsp { url: simulated.url().to_owned() };
+        for view in seen_from {
+            let camera = &view.camera;
+            let simulated = if self.rendered {
+                let painter = Rendered::new(studio.clone(), view.clone(), now.clone())?;
+                SimCamera::showing(&camera.id, camera.size, painter, 0)?
+            } else {
+                let now = now.clone();
+                let floor = |figure: &Figure| Point2::new(figure.stance.floor.x.into(), figure.stance.floor.y.into());
+                SimCamera::start(camera, &bays, move || now.get().figures.iter().map(floor).collect(), 0)?
+            };
+            let here = shop.layout.cameras.get_mut(&camera.id).expect("a view is of one of its cameras");
+            here.kind = CameraKind::Rtsp { url: simulated.url().to_owned() };
             self.cameras.push(simulated);
         }
         self.shop = Arc::new(shop);
@@ -95,9 +114,15 @@ impl Stage {
     }
 
     #[cfg(not(feature = "cameras"))]
-    pub fn watch_with(&mut self, _whereabouts: Whereabouts) -> Result<(), String> {
+    pub fn watch_with(&mut self, _now: &Now, _seed: u64) -> Result<(), String> {
         self.close_eyes();
         Ok(())
+    }
+
+    /// Those that send pictures.
+    #[cfg(feature = "cameras")]
+    pub fn cameras(&mut self) -> &mut [SimCamera] {
+        &mut self.cameras
     }
 
     /// Takes away the cameras that send pictures.
@@ -174,7 +199,22 @@ impl Stage {
 
 /// The demonstration's shop as its files have it.
 pub fn demo_shop() -> Result<Shop, String> {
-    let [shop, planogram, catalogue] = SHOP;
+    read(SHOP[0])
+}
+
+/// The same shop with cameras in its corners whose pictures are rendered.
+pub fn rendered_shop() -> Result<Shop, String> {
+    let ceiling: Vec<_> =
+        demo_shop()?.layout.cameras.into_values().filter(|camera| camera.projection.is_some()).collect();
+    let mut shop = read(&[SHOP[0], RENDERED].concat())?;
+    for camera in ceiling {
+        shop.layout.cameras.remove(&camera.id);
+    }
+    Ok(shop)
+}
+
+fn read(shop: &str) -> Result<Shop, String> {
+    let [_, planogram, catalogue] = SHOP;
     let (shop, _) = Shop::parse(shop, planogram, catalogue)
         .map_err(|problems| format!("the demo's own shop files are broken: {problems:?}"))?;
     Ok(shop)
@@ -222,4 +262,23 @@ fn secret() -> Result<String, String> {
 
 fn free_port() -> io::Result<u16> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn four_cameras_in_the_corners_see_every_shelf() {
+        let layout = rendered_shop().unwrap().layout;
+        let drawn: Vec<_> = layout.cameras.values().filter(|camera| camera.projection.is_some()).collect();
+        assert_eq!((drawn.len(), layout.cameras.len()), (4, 5), "{:?}", layout.cameras.keys());
+        for camera in drawn {
+            assert!(layout.lenses.contains_key(&camera.id), "camera {} has no lens", camera.id);
+        }
+        for shelf in layout.shelves.keys() {
+            let seeing = layout.cameras_seeing(shelf).len();
+            assert!(seeing >= 3, "shelf {shelf} is seen by {seeing} cameras");
+        }
+    }
 }

@@ -33,5 +33,5 @@ pub mod views;
 pub use goods::Goods;
 pub use label::Label;
 pub use renderer::{Renderer, Studio};
-pub use scene::{Cast, Figure, Scene};
+pub use scene::{Cast, Figure, Now, Scene};
 pub use views::{View, views};

@@ -9,7 +9,7 @@ use crate::base::ProductId;
 use crate::sim::looks::{Looks, Wardrobe};
 use crate::sim::{Playback, person::Pose};
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 #[derive(Clone, Debug, Default)]
 pub struct Scene {
@@ -25,6 +25,20 @@ pub struct Figure {
     pub dress: Arc<Dress>,
     /// In the left and in the right hand.
     pub items: [Option<ProductId>; 2],
+}
+
+/// The scene of now: one for all cameras of a shop, each of which looks when it likes.
+#[derive(Clone, Debug, Default)]
+pub struct Now(Arc<Mutex<Arc<Scene>>>);
+
+impl Now {
+    pub fn get(&self) -> Arc<Scene> {
+        self.0.lock().expect("scene").clone()
+    }
+
+    pub fn set(&self, scene: Scene) {
+        *self.0.lock().expect("scene") = Arc::new(scene);
+    }
 }
 
 /// Everybody's clothes and build on one day.

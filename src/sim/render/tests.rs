@@ -229,6 +229,24 @@ fn a_straight_edge_is_drawn_where_the_lens_bends_it() {
 }
 
 #[test]
+fn a_knocked_camera_hangs_where_it_hung_and_looks_to_its_right() {
+    let hung = view("c", [0.4, 0.3, 2.6], [2.0, 2.4, 0.9]);
+    for right_deg in [-20.0, 0.0, 12.0] {
+        let knocked = hung.turned(right_deg);
+        assert!(hung.eye().distance(knocked.eye()) < 1e-9, "{right_deg}: hangs at {:?}", knocked.eye());
+        let projection = knocked.camera.projection.unwrap();
+        let stand = BENT.pose_of(&projection).expect("the same lens");
+        // What was in the middle is so much to the left of it.
+        let target = project(&projection, Point3::new(2.0, 2.4, 0.9)).unwrap();
+        let left = BENT.cx - BENT.fx * libm::tan(f64::to_radians(right_deg));
+        assert!(
+            (target.x - left).abs() < 1e-6 && (target.y - BENT.cy).abs() < 1e-6,
+            "{right_deg}: {target:?} {stand:?}"
+        );
+    }
+}
+
+#[test]
 fn a_seed_is_a_picture_in_whatever_order_they_are_drawn() {
     let shop = Arc::new(shops::sized(Part::Training, 5, 16.0));
     let play = suite::crowd("c".into(), shop.clone(), 6, 0.0).unwrap();

@@ -115,6 +115,12 @@ impl View {
         Point3::new(with(0), with(1), with(2))
     }
 
+    /// The same camera after a knock: where it hung, looking so many degrees to its right.
+    pub fn turned(&self, right_deg: f64) -> View {
+        let projection = self.camera.projection.map(|p| turned(&p, right_deg));
+        View { camera: Camera { projection, ..self.camera.clone() }, lens: self.lens }
+    }
+
     pub fn described(&self) -> Described {
         let terms = |l: Lens| {
             let Lens { fx, fy, cx, cy, k1, k2, p1, p2, k3 } = l;
@@ -128,6 +134,23 @@ impl View {
             position_m: self.eye(),
         }
     }
+}
+
+/// What a camera sees that is turned to its right where it hangs, degrees.
+pub fn turned(projection: &[[f64; 4]; 3], right_deg: f64) -> [[f64; 4]; 3] {
+    // P = K [R | t] with K upper triangular: R's rows are the camera's axes, found from the last row up (Gram-Schmidt), each
+    // with its part of t.
+    let dot = |a: &[f64; 4], b: &[f64; 4]| (0..3).map(|i| a[i] * b[i]).sum::<f64>();
+    let mix = |f: f64, a: &[f64; 4], g: f64, b: &[f64; 4]| [0, 1, 2, 3].map(|i| f * a[i] + g * b[i]);
+    let unit = |a: &[f64; 4]| a.map(|x| x / dot(a, a).sqrt());
+    let [u, v, w] = projection;
+    let z = unit(w);
+    let y = unit(&mix(1.0, v, -dot(v, &z), &z));
+    let x = unit(&mix(1.0, &mix(1.0, u, -dot(u, &z), &z), -dot(u, &y), &y));
+    let (sin, cos) = libm::sincos(right_deg.to_radians());
+    let (right, ahead) = (mix(cos, &x, -sin, &z), mix(sin, &x, cos, &z));
+    let row = |p: &[f64; 4]| mix(1.0, &mix(dot(p, &x), &right, dot(p, &y), &y), dot(p, &z), &ahead);
+    [row(u), row(v), row(w)]
 }
 
 fn middle(outline: &[Point2]) -> Point2 {
