@@ -84,7 +84,9 @@ mod tests {
     #[test]
     fn the_cheapest_sum_wins_not_the_cheapest_pair() {
         let far = f64::INFINITY;
-        let rows: &[(&str, &[&[f64]], f64, &[Option<usize>])] = &[
+        /// A story, costs, what being alone costs, and the pairs.
+        type Row<'a> = (&'a str, &'a [&'a [f64]], f64, &'a [Option<usize>]);
+        let rows: &[Row] = &[
             ("greedy would pay 1 + 9", &[&[1.0, 2.0], &[2.0, 9.0]], 10.0, &[Some(1), Some(0)]),
             ("nobody pays more than being alone", &[&[1.0, 2.0], &[2.0, 9.0]], 1.5, &[Some(0), None]),
             ("more rows than columns", &[&[3.0], &[1.0], &[2.0]], 5.0, &[None, Some(0), None]),

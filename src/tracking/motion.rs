@@ -79,10 +79,9 @@ impl Motion {
         // F P F' with F = identity but for F[x][vx] = carries, F[vx][vx] = left.
         let c = &mut ahead.covariance;
         for axis in 0..2 {
-            for k in 0..STATES {
-                c[axis][k] += carries * c[axis + 2][k];
-                c[axis + 2][k] *= left;
-            }
+            let moving = c[axis + 2];
+            c[axis].iter_mut().zip(moving).for_each(|(here, moving)| *here += carries * moving);
+            c[axis + 2].iter_mut().for_each(|moving| *moving *= left);
         }
         for axis in 0..2 {
             for row in c.iter_mut() {

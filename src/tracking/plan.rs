@@ -10,7 +10,7 @@ use super::motion::Motion;
 use super::second::{Reading, SecondThoughts};
 use super::seen::{LINEAR_M, Pair, ROUGHLY_M, SIGMA_M, Seen, pair};
 use super::shape::{Edges, View, area, inside, overlap};
-use crate::base::{BodyId, Point2, ShopTime};
+use crate::base::{BodyId, CameraId, Point2, ShopTime};
 use crate::events::{People, Person, Position, Track};
 use crate::shop::Layout;
 use std::collections::BTreeMap;
@@ -40,6 +40,14 @@ const UNUSUAL: f64 = 4.0;
 const SEEN_FREE: f64 = 0.7;
 /// An expected box of which so much lies in the picture and is not covered by others' boxes should have been seen.
 const IN_SIGHT: f64 = 0.7;
+/// And only where that camera sees at least so many of those whom another one sees: what stands in its way is furniture, and nobody
+/// told us of it. Squares of the floor, m.
+const SQUARE_M: f64 = 0.5;
+const SEES: f64 = 0.5;
+/// A square is taken to be seen as if so many had been seen there.
+const TRUST: f64 = 3.0;
+/// Another camera has seen somebody just now, us.
+const JUST_NOW_US: i64 = 300_000;
 /// Who is hidden stands at least so far behind who hides them, m.
 const BEHIND_M: f64 = 0.25;
 /// A doubtful body is given up after this, us.
@@ -53,6 +61,9 @@ const INSIDE: f64 = 0.6;
 const TWIN_M: f64 = 0.5;
 const TWIN_US: i64 = 1_000_000;
 
+/// Of each square of the floor: how many a camera saw there, and how many it should have.
+type Sights = BTreeMap<(i32, i32), (u32, u32)>;
+
 #[derive(Clone, Debug, Default)]
 pub struct Plan {
     bodies: BTreeMap<BodyId, Body>,
@@ -60,6 +71,7 @@ pub struct Plan {
     twins: BTreeMap<(BodyId, BodyId), ShopTime>,
     by_track: BTreeMap<Track, BodyId>,
     thoughts: SecondThoughts,
+    sights: BTreeMap<CameraId, Sights>,
     next: u64,
     /// Tracks that went on as somebody else.
     pub broken_tracks: u64,
@@ -135,6 +147,9 @@ impl Plan {
 
     /// Takes `new`'s tracks and last sighting over into `old`: they are the same human.
     pub fn merge(&mut self, old: BodyId, new: BodyId) {
+        if !self.bodies.contains_key(&old) {
+            return;
+        }
         let Some(gone) = self.bodies.remove(&new) else { return };
         self.thoughts.forget(new);
         for body in self.by_track.values_mut().filter(|body| **body == new) {
@@ -196,8 +211,10 @@ impl Plan {
             .filter(|(_, column)| column.iter().any(Option::is_some))
             .unzip();
         let ids: Vec<BodyId> = bodies.iter().map(|body| body.id).collect();
-        let missing = match view.filter(|_| seen.iter().any(|seen| seen.outline.is_some())) {
-            Some(view) => missing(&bodies, view, t),
+        let unknown = Sights::new();
+        let sights = self.sights.get(&people.camera).unwrap_or(&unknown);
+        let missing = match view {
+            Some(view) => missing(&bodies, view, sights, t),
             None => vec![0.0; ids.len()],
         };
         let mut pairs: Vec<Vec<Option<Pair>>> = seen.iter().map(|_| Vec::with_capacity(ids.len())).collect();
@@ -212,22 +229,24 @@ impl Plan {
         let reading = Reading { seen: &seen_all, ids: &ids, pairs: &pairs_all, matched: &matched, view, t };
         let known = |id: BodyId| self.bodies.get(&id).filter(|body| !body.doubtful).map(|body| &body.motion);
         self.thoughts.look(&reading, known);
-        let hits: Vec<(BodyId, Edges)> =
-            seen_all.iter().zip(&matched).filter_map(|(seen, k)| Some((ids[(*k)?], seen.outline?.edges))).collect();
+        let edges = |seen: &Seen| Some(view?.edges(seen.person.bounds?));
+        let hits: Vec<(BodyId, Option<Edges>)> =
+            seen_all.iter().zip(&matched).filter_map(|(seen, k)| Some((ids[(*k)?], edges(seen)))).collect();
         for ((seen, k), row) in seen_all.into_iter().zip(&matched).zip(pairs_all) {
             let of = k.and_then(|k| Some((ids[k], row.into_iter().nth(k)??)));
             if seen.known.is_some() && seen.known != of.as_ref().map(|(id, _)| *id) {
                 self.broken_tracks += 1;
                 self.by_track.remove(&seen.track);
             }
-            let again = |own: &Edges| hits.iter().any(|(_, other)| inside(own, other) > INSIDE);
+            let again =
+                |own: &Edges| hits.iter().any(|(_, other)| other.is_some_and(|other| inside(own, &other) > INSIDE));
             if of.is_none() && seen.outline.is_some_and(|own| again(&own.edges)) {
                 continue;
             }
-            self.take(seen, of, t, &mut look);
+            self.take(seen, of, view.is_some(), t, &mut look);
         }
         if let Some(view) = view {
-            self.unseen(view, &hits, t);
+            self.unseen(&people.camera, view, &hits, t);
         }
         let together: Vec<BodyId> = matched.iter().flatten().map(|k| ids[*k]).collect();
         self.seen_together(&together, t);
@@ -248,10 +267,11 @@ impl Plan {
         let mut seen = Vec::new();
         for person in &people.people {
             let track = Track { camera: people.camera.clone(), boot: people.boot.clone(), track: person.track.clone() };
-            let known = self.by_track.get(&track).copied().filter(|id| {
-                let last = self.bodies[id].tracks.get(&people.camera);
+            let is_fresh = |body: &Body| {
+                let last = body.tracks.get(&people.camera);
                 last.is_none_or(|(_, at)| t.since(*at) <= TRACK_REUSE_US)
-            });
+            };
+            let known = self.by_track.get(&track).copied().filter(|id| self.bodies.get(id).is_some_and(is_fresh));
             match (person.floor, bounds(person), view) {
                 (Some(floor), ..) => {
                     let motion = Some(Motion::new(t, floor, SIGMA_M));
@@ -321,10 +341,16 @@ impl Plan {
     }
 
     /// Bodies this look should have seen and did not are less likely to be there.
-    fn unseen(&mut self, view: &View, hits: &[(BodyId, Edges)], t: ShopTime) {
-        let at = |id: &BodyId| self.bodies[id].motion.floor();
-        let hits: Vec<(BodyId, Point2, Edges)> = hits.iter().map(|(id, edges)| (*id, at(id), *edges)).collect();
-        let hit = |id: BodyId| hits.iter().any(|(other, ..)| *other == id);
+    fn unseen(&mut self, camera: &CameraId, view: &View, hits: &[(BodyId, Option<Edges>)], t: ShopTime) {
+        let sights = self.sights.entry(camera.clone()).or_default();
+        for body in hits.iter().filter_map(|(id, _)| self.bodies.get(id)) {
+            sights.entry(square(body.motion.floor())).or_default().0 += 1;
+        }
+        let nearer: Vec<(f64, Edges)> = hits
+            .iter()
+            .filter_map(|(id, edges)| Some((view.depth_m(self.bodies.get(id)?.motion.floor()), (*edges)?)))
+            .collect();
+        let hit = |id: BodyId| hits.iter().any(|(other, _)| *other == id);
         for body in self.bodies.values_mut().filter(|body| !hit(body.id) && body.born.t < t) {
             let expected = body.motion.ahead(t);
             if expected.sigma_m() > LINEAR_M {
@@ -332,21 +358,26 @@ impl Plan {
             }
             let Some(edges) = view.expect(expected.floor(), expected.height_m()) else { continue };
             // Only who stands nearer hides somebody.
-            let here_m = view.depth_m(expected.floor());
-            let hidden = hits
-                .iter()
-                .filter(|(_, at, _)| view.depth_m(*at) < here_m - BEHIND_M)
-                .map(|(_, _, other)| inside(&edges, other))
-                .fold(0.0, f64::max);
-            if view.share_in_picture(&edges) - hidden >= IN_SIGHT {
+            let here_m = view.depth_m(expected.floor()) - BEHIND_M;
+            let hiding = nearer.iter().filter(|(depth_m, _)| *depth_m < here_m);
+            let hidden = hiding.map(|(_, other)| inside(&edges, other)).fold(0.0, f64::max);
+            if view.share_in_picture(&edges) - hidden < IN_SIGHT {
+                continue;
+            }
+            let counts = is_seen(sights, expected.floor());
+            // Half of somebody, seen by one camera alone, is no teacher.
+            if t.since(body.last().t) <= JUST_NOW_US && (!body.doubtful || body.fresh_tracks(t).nth(1).is_some()) {
+                sights.entry(square(expected.floor())).or_default().1 += 1;
+            }
+            if counts {
                 body.evidence = (body.evidence + NOT_SEEN).max(if body.doubtful { f64::NEG_INFINITY } else { LEAST });
             }
         }
     }
 
-    /// A sighting goes to its body, or to a new one.
-    fn take(&mut self, seen: Seen, of: Option<(BodyId, Pair)>, t: ShopTime, look: &mut Look) {
-        let Seen { person, track, motion: alone, outline, .. } = seen;
+    /// A sighting goes to its body, or to a new one. `ours`: of a camera whose pictures we know the geometry of.
+    fn take(&mut self, seen: Seen, of: Option<(BodyId, Pair)>, ours: bool, t: ShopTime, look: &mut Look) {
+        let Seen { person, track, motion: alone, .. } = seen;
         let sighting = |motion: &Motion| Sighting {
             t,
             // What a camera says is kept as it says it; what is made of a box is made of all boxes before.
@@ -354,7 +385,8 @@ impl Plan {
             head: person.head,
             hands: person.hands.clone(),
         };
-        let doubtful = outline.is_some();
+        // Who only says a floor point has thought about it; a box and what was read off it may be a shelf.
+        let doubtful = ours && person.bounds.is_some();
         let mut share = 1.0;
         let id = match of {
             Some((id, Pair { motion, share: own, .. })) => {
@@ -407,12 +439,12 @@ impl Plan {
 }
 
 /// How unlikely it is that this camera does not see each body, -ln: who stands free in the picture is hardly ever missed.
-fn missing(bodies: &[&Body], view: &View, t: ShopTime) -> Vec<f64> {
+fn missing(bodies: &[&Body], view: &View, sights: &Sights, t: ShopTime) -> Vec<f64> {
     let expected: Vec<Option<(Edges, f64)>> = bodies
         .iter()
         .map(|body| {
             let expected = body.motion.ahead(t);
-            let known = expected.sigma_m() <= LINEAR_M;
+            let known = expected.sigma_m() <= LINEAR_M && is_seen(sights, expected.floor());
             let edges = known.then(|| view.expect(expected.floor(), expected.height_m())).flatten()?;
             Some((edges, view.depth_m(expected.floor())))
         })
@@ -427,10 +459,20 @@ fn missing(bodies: &[&Body], view: &View, t: ShopTime) -> Vec<f64> {
     (0..bodies.len()).map(|k| -libm::log(1.0 - SEEN_FREE * free(k) * free(k))).collect()
 }
 
+fn square(at: Point2) -> (i32, i32) {
+    ((at.x / SQUARE_M).floor() as i32, (at.y / SQUARE_M).floor() as i32)
+}
+
+/// Whether a camera usually sees who stands there.
+fn is_seen(sights: &Sights, at: Point2) -> bool {
+    let (seen, missed) = sights.get(&square(at)).copied().unwrap_or_default();
+    let seen = f64::from(seen) + TRUST;
+    seen >= SEES * (seen + f64::from(missed))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::CameraId;
 
     fn look(camera: &str, people: &[(&str, f64, f64)]) -> People {
         let people = people.iter().map(|(track, x, y)| Person {

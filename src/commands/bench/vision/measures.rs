@@ -177,7 +177,9 @@ mod tests {
 
     #[test]
     fn mistakes_cost_what_the_papers_say() {
-        let rows: &[(&str, [&[u64]; 4], [f64; 3])] = &[
+        /// A story, what was said at each moment; MOTA, IDF1, HOTA.
+        type Row<'a> = (&'a str, [&'a [u64]; 4], [f64; 3]);
+        let rows: &[Row] = &[
             ("perfect", [&[7], &[7], &[7], &[7]], [1.0, 1.0, 1.0]),
             // TP 4, one switch: MOTA 3/4. Identity: two of four each way. AssA = 2/4 for all four, DetA 1.
             ("another number half way", [&[7], &[7], &[8], &[8]], [0.75, 0.5, 0.5f64.sqrt()]),
