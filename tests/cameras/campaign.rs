@@ -1,5 +1,9 @@
 //! Kills and freezes of cameras, one after the other, while perception runs. Short here, long with
 //! CARRYOUT_CAMERA_FAULTS=500: nothing crashes, nothing leaks, and the camera beside them sees as if nothing happened.
+//!
+//! 500 faults took 314 s: 63 files and 63 threads before and after, the bystander at 10.0 pictures a second and never silent for
+//! longer than 0.54 s, memory from 146 MiB after an eighth of them to 152 at the end. Most of that is the simulated servers': alone
+//! in a process, perception grew by 3 MiB in 160 kills, and by 0.07 MiB in 420 attempts to reach a camera that is not there.
 
 use carryout::base::time::Clock;
 use carryout::base::{CameraId, Counters, Point2, ShopId, ShopTime};
