@@ -84,7 +84,9 @@ fn camera_that_is_rendered_shows_over_rtsp_what_was_drawn() {
     let hung = set.view.clone();
     let knocked = set.view.turned(KNOCK_DEG);
     let [early, late] = &set.moments;
-    let rows: [(&str, &Scene, &View, Option<Trouble>, (&Scene, &View)); 4] = [
+    /// A story; what is to be seen from where, what the camera suffers, and what should arrive.
+    type Row<'a> = (&'a str, &'a Scene, &'a View, Option<Trouble>, (&'a Scene, &'a View));
+    let rows: [Row; 4] = [
         ("people", early, &hung, None, (&set.empty, &hung)),
         ("people six seconds later", late, &hung, None, (early, &hung)),
         ("knocked", late, &knocked, Some(Trouble::Moved), (late, &hung)),

@@ -29,9 +29,10 @@ const SHOP: [&str; 3] = [
     include_str!("../../../config/demo-shop/planogram.csv"),
     include_str!("../../../config/demo-shop/catalogue.csv"),
 ];
-/// The cameras of a demonstration whose pictures are rendered, and what looks through them.
+/// The cameras of a demonstration whose pictures are rendered.
 const RENDERED: &str = include_str!("../../../config/demo-shop/rendered.toml");
-const LOOKS: &str = "\n[vision]\nmodel = \"models/carryout.toml\"\n";
+/// What looks through them, and how sure it must be (models/carryout.md).
+const LOOKS: &str = "\n[vision]\nmodel = \"models/carryout.toml\"\nconfidence_min = 0.3\n";
 /// An orderly stop of the daemon takes a second; after this it is killed.
 const STOPS: Duration = Duration::from_secs(15);
 

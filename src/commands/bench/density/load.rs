@@ -111,7 +111,8 @@ fn load(films: &[PathBuf], cameras: usize, seconds: f64) -> Result<Load, String>
         planogram: Planogram::default(),
         catalogue: Catalogue::default(),
     };
-    let options = VisionOptions { model: rendered::MODEL.into(), threads: 1, ..VisionOptions::default() };
+    let options =
+        VisionOptions { model: rendered::MODEL.into(), confidence_min: rendered::SURE, ..VisionOptions::default() };
     let (counters, stop) = (Counters::default(), Arc::new(AtomicBool::new(false)));
     let (_asking, looks) = mpsc::channel(1);
     let (floor_tx, mut floor) = mpsc::channel(256);

@@ -25,6 +25,8 @@ use std::sync::Arc;
 
 /// Our own detector.
 pub const MODEL: &str = "models/carryout.toml";
+/// How sure it must be of somebody, as its card (models/carryout.md) advises.
+pub const SURE: f64 = 0.3;
 /// Between pictures of a camera, us.
 const EVERY_US: i64 = 100_000;
 /// Who is hidden to this share is not asked for.
@@ -90,7 +92,7 @@ impl Seen {
 }
 
 pub fn detector() -> Result<Detector, String> {
-    let options = VisionOptions { model: MODEL.into(), ..VisionOptions::default() };
+    let options = VisionOptions { model: MODEL.into(), confidence_min: SURE, ..VisionOptions::default() };
     Detector::of(&options).map_err(|error| error.to_string())
 }
 
@@ -108,7 +110,7 @@ pub fn watch(crowd: Crowd, seed: u64, seconds: f64, detector: &mut Detector) -> 
     let wardrobe = Wardrobe::open().map_err(|error| format!("opening a wardrobe: {error}"))?;
     let mut eyes = Vec::new();
     for view in &seen_from {
-        let eye = Eye::new(view.camera.clone(), view.lens, "1".into(), VisionOptions::default().confidence_min);
+        let eye = Eye::new(view.camera.clone(), view.lens, "1".into(), SURE);
         eyes.push((Renderer::new(&studio, view, &goods)?, eye));
     }
     let mut room = Room { layout: equipped(&shop, &seen_from).layout, plan: Plan::default(), seen: Seen::default() };
