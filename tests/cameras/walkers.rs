@@ -8,7 +8,7 @@ use carryout::perception::appearance::Wardrobe;
 use carryout::perception::boxes::Box2;
 use carryout::perception::detection::Detection;
 use carryout::perception::detector::Detector;
-use carryout::perception::picture::cells;
+use carryout::perception::motion::cells;
 use carryout::perception::{self, VisionOptions};
 use carryout::sensors::Incoming;
 use carryout::sensors::camera::gst::read_file;
@@ -136,7 +136,7 @@ fn hold_against(data: &Path, model: (&str, &str), boxes: &str) -> Agreement {
             return;
         }
         let began = Instant::now();
-        cells(&frame).unwrap();
+        cells(frame.luma(), (frame.width(), frame.height()));
         sum.cells += began.elapsed();
         let began = Instant::now();
         let mut found = detector.look(&frame).unwrap();

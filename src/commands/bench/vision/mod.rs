@@ -83,7 +83,7 @@ fn drawn(how: Measure, notes: &mut Vec<String>) -> Result<Vec<Figure>, String> {
     };
     let mut detector = rendered::detector()?;
     let mut all = Vec::new();
-    for crowd in [Crowd { parties: 4, floor_m2: 30.0, people: 5 }, Crowd { parties: 12, floor_m2: 60.0, people: 15 }] {
+    for crowd in [Crowd { parties: 5, floor_m2: 30.0, people: 5 }, Crowd { parties: 20, floor_m2: 60.0, people: 15 }] {
         let mut seen = Seen::default();
         for shop in 0..shops {
             seen.add(rendered::watch(crowd, how.seed + shop, seconds, &mut detector)?);

@@ -35,13 +35,15 @@ const VISIBLE: f64 = 0.5;
 const THERE_US: i64 = 1_000_000;
 /// Further off is somebody else, m.
 const GATE_M: f64 = 0.5;
+/// After so long all are inside who will be at once, us.
+const COME_US: i64 = 40_000_000;
 
 /// How many parties come, into how large a shop.
 #[derive(Clone, Copy)]
 pub struct Crowd {
     pub parties: u32,
     pub floor_m2: f64,
-    /// Measured from when so many are inside.
+    /// Measured from when so many are inside, or from [`COME_US`] after the first.
     pub people: usize,
 }
 
@@ -116,7 +118,7 @@ pub fn watch(crowd: Crowd, seed: u64, seconds: f64, detector: &mut Detector) -> 
     let mut room = Room { layout: equipped(&shop, &seen_from).layout, plan: Plan::default(), seen: Seen::default() };
 
     let mut t_us = RECORDED_START_US;
-    let mut full_us = None;
+    let (mut first_us, mut full_us) = (None, None);
     loop {
         t_us += EVERY_US;
         let over = full_us.is_some_and(|full_us| t_us as f64 > full_us as f64 + seconds * 1e6);
@@ -135,7 +137,8 @@ pub fn watch(crowd: Crowd, seed: u64, seconds: f64, detector: &mut Detector) -> 
         if standing.is_empty() && full_us.is_none() {
             continue;
         }
-        if standing.len() >= crowd.people {
+        let first_us = *first_us.get_or_insert(t_us);
+        if standing.len() >= crowd.people || t_us - first_us >= COME_US {
             full_us.get_or_insert(t_us);
         }
         let t = ShopTime(t_us);
