@@ -64,7 +64,7 @@ pub fn measure(how: Measure, notes: &mut Vec<String>) -> Result<Vec<Figure>, Str
         eprintln!("carryout bench vision: drawn pictures were not looked at: {why}");
         PROMISES[RECORDED..RECORDED + 4].iter().map(|promise| promise.measured(None, 0)).collect()
     }));
-    figures.push(decode_ratio(data.as_deref()).unwrap_or_else(|why| {
+    figures.push(decode_ratio(data.as_deref(), notes).unwrap_or_else(|why| {
         eprintln!("carryout bench vision: decoding was not measured: {why}");
         PROMISES[RECORDED + 4].measured(None, 0)
     }));
@@ -115,13 +115,13 @@ fn drawn(_: Measure, _: &mut Vec<String>) -> Result<Vec<Figure>, String> {
 }
 
 #[cfg(all(feature = "cameras", feature = "onnx"))]
-fn decode_ratio(data: Option<&Path>) -> Result<Figure, String> {
+fn decode_ratio(data: Option<&Path>, notes: &mut Vec<String>) -> Result<Figure, String> {
     let video = data.ok_or("the recordings are not here")?.join("video/walkers_480x360.mp4");
-    Ok(PROMISES[RECORDED + 4].measured(decoding::ratio(&video)?, super::figure::ROUNDS))
+    Ok(PROMISES[RECORDED + 4].measured(decoding::ratio(&video, notes)?, super::figure::ROUNDS))
 }
 
 #[cfg(not(all(feature = "cameras", feature = "onnx")))]
-fn decode_ratio(_: Option<&Path>) -> Result<Figure, String> {
+fn decode_ratio(_: Option<&Path>, _: &mut Vec<String>) -> Result<Figure, String> {
     Err("this carryout was built without cameras and onnx".to_owned())
 }
 
