@@ -1,4 +1,4 @@
-//! Where a secret is kept: the one place that opens such a file.
+//! Where a secret is kept: the one place that opens such a file; and how a new one is drawn.
 //!
 //! A `..._file` key of the config names either a file or `credential:NAME`, which is the file NAME in the directory that
 //! the service manager hands its service and nobody else (`LoadCredential=`, `$CREDENTIALS_DIRECTORY`). A secret is read
@@ -30,6 +30,13 @@ pub enum SecretError {
     Unreadable { name: String, why: std::io::Error },
     #[error("{0} is empty; write the secret into its first line")]
     Empty(String),
+}
+
+/// A new one that nobody can guess: 128 bits as 32 hexadecimal digits.
+pub fn drawn() -> String {
+    let mut bits = [0_u8; 16];
+    getrandom::fill(&mut bits).expect("a Linux machine draws random bits once it has booted");
+    bits.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// How the config marks a credential.
@@ -125,6 +132,13 @@ mod tests {
     fn read(text: &str) -> Result<SecretFile, String> {
         let deserializer = serde::de::value::StrDeserializer::<serde::de::value::Error>::new(text);
         SecretFile::deserialize(deserializer).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn drawn_secrets_are_128_bits_and_never_the_same() {
+        let (a, b) = (drawn(), drawn());
+        assert_eq!((a.len(), a.chars().all(|c| c.is_ascii_hexdigit())), (32, true));
+        assert_ne!(a, b);
     }
 
     #[test]

@@ -119,7 +119,7 @@ pub async fn perceive(
     let (to_eyes, looks) = mpsc::channel::<Look>(64);
     let stop = Arc::new(AtomicBool::new(false));
     let cameras: Vec<CameraId> = shop.layout.cameras.keys().cloned().collect();
-    let eyes = perception::spawn(&shop, &vision, clock, counters.clone(), looks, to_broker, stop.clone())?;
+    let eyes = perception::spawn(&shop.layout, &vision, clock, counters.clone(), looks, to_broker, stop.clone())?;
     tracing::info!(shop = %shop.id, cameras = %listed(cameras.iter()), "looking");
     let asked = move |camera| drop(to_eyes.try_send(Look { cameras: vec![camera] }));
     let telling = tokio::spawn(tell(eyes.health.clone(), stopping.clone()));

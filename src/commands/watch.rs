@@ -29,14 +29,6 @@ pub struct WatchArgs {
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
-/// 128 bits: whoever else is on this machine, or a web page that asks loopback, cannot guess the address.
-#[cfg(feature = "cameras")]
-pub(super) fn secret() -> Result<String, Failure> {
-    let mut bits = [0; 16];
-    getrandom::fill(&mut bits).map_err(|error| format!("no random numbers: {error}"))?;
-    Ok(bits.iter().map(|byte| format!("{byte:02x}")).collect())
-}
-
 #[cfg(not(all(feature = "cameras", feature = "onnx")))]
 pub async fn run(_: &WatchArgs) -> Result<ExitCode, Failure> {
     Err("this carryout was built without cameras or models; build it with its default features".into())
@@ -47,9 +39,10 @@ pub use live::run;
 
 #[cfg(all(feature = "cameras", feature = "onnx"))]
 mod live {
-    use super::{ExitCode, Failure, WatchArgs, secret};
+    use super::{ExitCode, Failure, WatchArgs};
+    use crate::base::secret;
     use crate::perception::show::{Seen, Shown, show};
-    use crate::sensors::camera::Healths;
+    use crate::sensors::camera::Peek;
     use crate::supervise::StopSignals;
     use axum::Router;
     use axum::body::{Body, Bytes};
@@ -59,7 +52,7 @@ mod live {
     use std::fs::File;
     use std::io::{BufWriter, Write};
     use std::sync::Arc;
-    use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+    use std::sync::atomic::{AtomicU64, Ordering};
     use tokio::sync::watch;
 
     /// Between pictures; any word that is in no JPEG does.
@@ -83,7 +76,7 @@ mod live {
             None => None,
         };
         let mut stops = StopSignals::listen()?;
-        let (stop, healths, id) = (Arc::new(AtomicBool::new(false)), Healths::default(), camera.id.clone());
+        let id = camera.id.clone();
         let (picture, pictures) = watch::channel(Bytes::new());
         let (shown, boxes) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
         let count = (shown.clone(), boxes.clone());
@@ -99,10 +92,13 @@ mod live {
             count.1.fetch_add(people.len() as u64, Ordering::Relaxed);
             picture.send_replace(part(&jpeg));
         };
-        let watching = show((camera, lens), &config.vision, healths.clone(), stop.clone(), give)?;
+        let peek = Peek::open(camera, &config.vision.cameras)?;
+        let (stop, healths) = (peek.stop.clone(), peek.healths.clone());
+        let watching = show(peek, lens, &config.vision, give)?;
 
         let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await?;
-        let secret = secret()?;
+        // Whoever else is on this machine, or a web page that asks loopback, cannot guess the address.
+        let secret = secret::drawn();
         println!("http://{}/{secret}/", listener.local_addr()?);
         let page = Html(page(id.as_str()));
         let routes = Router::new()

@@ -12,8 +12,8 @@ use crate::base::{Point2, Point3};
 use crate::shop::decompose::{Absurd, absurd};
 use crate::shop::edit::View;
 use crate::shop::lens::Lens;
-use crate::shop::pose::{Pose, project};
-use crate::shop::projection::floor_point;
+use crate::shop::pose::Pose;
+use crate::shop::projection::{floor_point, pixel_of};
 use opencv::calib3d;
 use opencv::core::{Mat, Point2d, Point2f, Point3d, Point3f, Size, TermCriteria, Vector};
 use opencv::prelude::*;
@@ -148,10 +148,10 @@ impl Fit {
     pub fn of(view: View, lens_given: bool, spots: &[Spot]) -> Fit {
         let projection = view.lens.projection(&view.pose);
         let miss = |spot: &Spot| {
-            let drawn = project(&projection, spot.at).map(|ideal| view.lens.distort(ideal));
+            let drawn = pixel_of(&projection, spot.at).map(|ideal| view.lens.distort(ideal));
             let px = drawn.map_or(f64::INFINITY, |drawn| (drawn.x - spot.pixel.0).hypot(drawn.y - spot.pixel.1));
             let seen = view.lens.undistort(Point2::new(spot.pixel.0, spot.pixel.1));
-            let met = floor_point(&projection, (seen.x, seen.y), spot.at.z);
+            let met = floor_point(&projection, seen, spot.at.z);
             Miss { px, floor_cm: met.map(|met| 100.0 * met.distance(spot.at.floor())) }
         };
         let misses: Vec<Miss> = spots.iter().map(miss).collect();
@@ -349,7 +349,7 @@ mod tests {
         let mut chance = ChaCha8Rng::seed_from_u64(seed);
         let mut aside = || chance.random_range(-1.0..=1.0) * aside_px;
         let spot = |at: &[f64; 3]| {
-            let ideal = project(&view.lens.projection(&view.pose), (*at).into()).expect("before the camera");
+            let ideal = pixel_of(&view.lens.projection(&view.pose), (*at).into()).expect("before the camera");
             let seen = view.lens.distort(ideal);
             let pixel = (seen.x + aside(), seen.y + aside());
             Spot { name: format!("{at:?}"), pixel, at: (*at).into() }
@@ -360,9 +360,9 @@ mod tests {
     /// How far off the floor is at worst, cm, among and between the points: what the shop will feel.
     fn floor_off_cm(real: &View, found: &View, at: &[[f64; 3]]) -> f64 {
         let off = |p: Point2| {
-            let seen = real.lens.distort(project(&real.lens.projection(&real.pose), p.at_height(0.0))?);
+            let seen = real.lens.distort(pixel_of(&real.lens.projection(&real.pose), p.at_height(0.0))?);
             let ideal = found.lens.undistort(seen);
-            Some(100.0 * floor_point(&found.lens.projection(&found.pose), (ideal.x, ideal.y), 0.0)?.distance(p))
+            Some(100.0 * floor_point(&found.lens.projection(&found.pose), ideal, 0.0)?.distance(p))
         };
         let points = at.iter().map(|[x, y, _]| Point2::new(*x, *y));
         let between =

@@ -3,8 +3,9 @@
 //!     Mailroom --frame--> motion gate --> detector (one model, all cameras) --> clothes --> places, tracks --> People
 //!
 //! Any standard detector works by its manifest ([`manifest`]); what a pixel says about the floor comes from the camera's
-//! lens and projection ([`place`], [`floor_point`]). What is kept of somebody's looks is in [`appearance`]. The same `People` may come over MQTT from another process or an AI camera: such cameras
-//! are declared with `kind = "people"`, and nothing here is needed for them.
+//! lens and projection ([`place`], [`crate::shop::projection`]). What is kept of somebody's looks is in [`appearance`]. The
+//! same `People` may come over MQTT from another process or an AI camera: such cameras are declared with `kind = "people"`,
+//! and nothing here is needed for them.
 
 pub mod appearance;
 pub mod boxes;
@@ -13,7 +14,6 @@ pub mod calibration;
 #[cfg(feature = "cameras")]
 pub mod checkerboard;
 pub mod decode;
-pub use crate::shop::projection as floor_point;
 pub mod detection;
 pub mod guess;
 pub mod locate;
@@ -41,7 +41,7 @@ use crate::base::{CameraId, Counters};
 use crate::sensors::Incoming;
 use crate::sensors::camera::{CameraOptions, Healths};
 use crate::shop::lens::Lens;
-use crate::shop::{Camera, CameraKind, Shop};
+use crate::shop::{Camera, CameraKind, Layout};
 use serde::Deserialize;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -55,7 +55,8 @@ use tokio::sync::mpsc::{Receiver, Sender};
 pub struct VisionOptions {
     /// The detector's manifest; looked for from here, then beside the executable.
     pub model: PathBuf,
-    /// Boxes with a lower score are not people, but down to half of it the ones who were there a moment ago. Too low: ghosts; too high: people are missed.
+    /// Boxes with a lower score are not people, but down to half of it the ones who were there a moment ago. Too low:
+    /// ghosts; too high: people are missed.
     pub confidence_min: f64,
     /// Threads that work on one picture. More than the machine has cores to spare slows everything down.
     pub threads: usize,
@@ -153,13 +154,13 @@ impl Vision {
     }
 }
 
-/// Starts a thread a camera and one perception worker; none at all for a shop whose cameras are all of kind `people`.
+/// Starts a thread a camera and one perception worker; none at all where the cameras are all of kind `people`.
 ///
 /// `stop` ends them all within about 0.2 s, unless the floor's queue is full and nobody drains it; dropping its receiver
 /// ends the worker too. A model that cannot be opened is an error here, at start-up; a camera that cannot is not, it is
 /// a health state and is tried for ever.
 pub fn spawn(
-    shop: &Arc<Shop>,
+    layout: &Layout,
     options: &VisionOptions,
     clock: Clock,
     counters: Counters,
@@ -167,9 +168,9 @@ pub fn spawn(
     floor: Sender<Incoming>,
     stop: Arc<AtomicBool>,
 ) -> Result<Vision, VisionError> {
-    let with_pictures = shop.layout.cameras.values().filter(|camera| camera.kind != CameraKind::People);
+    let with_pictures = layout.cameras.values().filter(|camera| camera.kind != CameraKind::People);
     let cameras: Vec<Seen> =
-        with_pictures.map(|camera| (camera.clone(), shop.layout.lenses.get(&camera.id).copied())).collect();
+        with_pictures.map(|camera| (camera.clone(), layout.lenses.get(&camera.id).copied())).collect();
     let Some((first, _)) = cameras.first() else { return Ok(Vision::default()) };
     for (feature, built) in [("cameras", cfg!(feature = "cameras")), ("onnx", cfg!(feature = "onnx"))] {
         if !built {
@@ -230,27 +231,17 @@ fn start(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::{ShopId, ShopTime};
-    use crate::shop::{Catalogue, Layout, Planogram};
+    use crate::base::ShopTime;
     use tokio::sync::mpsc;
 
     fn open(kind: CameraKind) -> Result<Vision, VisionError> {
         let camera = Camera { id: CameraId::new("top-1"), kind, covers: vec![], projection: None, size: (640, 480) };
-        let shop = Shop {
-            id: ShopId::new("test"),
-            name: "Test".into(),
-            currency: "EUR".into(),
-            timezone: "UTC".into(),
-            tax_included: true,
-            layout: Layout { cameras: [(camera.id.clone(), camera)].into(), ..Layout::default() },
-            planogram: Planogram::default(),
-            catalogue: Catalogue::default(),
-        };
-        // Without a model on purpose: a shop of `people` cameras needs none.
+        let layout = Layout { cameras: [(camera.id.clone(), camera)].into(), ..Layout::default() };
+        // Without a model on purpose: a layout of `people` cameras needs none.
         let options = VisionOptions { model: "nowhere.toml".into(), ..VisionOptions::default() };
         let clock = Clock::anchored_after(ShopTime(0));
         let ((_, looks), (floor, _)) = (mpsc::channel(1), mpsc::channel(1));
-        spawn(&Arc::new(shop), &options, clock, Counters::default(), looks, floor, Arc::default())
+        spawn(&layout, &options, clock, Counters::default(), looks, floor, Arc::default())
     }
 
     #[test]

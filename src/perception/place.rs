@@ -7,12 +7,12 @@
 
 use super::boxes::Box2;
 use super::detection::{Detection, Spot};
-use super::floor_point::{Projection, floor_point, ray};
 use super::manifest::{Anchor, Placing};
 use crate::base::{Point2, Point3, ShopTime, limits};
 use crate::events::{People, Person};
 use crate::shop::Camera;
 use crate::shop::lens::Lens;
+use crate::shop::projection::{Projection, floor_point, ray};
 use crate::tracking::CameraTracks;
 use std::ops::Range;
 
@@ -137,13 +137,13 @@ impl Eye {
     }
 
     /// The pixel of the projection's straight picture for a point in fractions of the camera's.
-    fn straight(&self, (x, y): (f64, f64)) -> Option<(f64, f64)> {
+    fn straight(&self, (x, y): (f64, f64)) -> Option<Point2> {
         let (width, height) = self.camera.size;
         let bent = Point2::new(x * f64::from(width), y * f64::from(height));
-        let Some(lens) = self.lens.filter(|lens| !lens.is_straight()) else { return Some((bent.x, bent.y)) };
+        let Some(lens) = self.lens.filter(|lens| !lens.is_straight()) else { return Some(bent) };
         let straight = lens.undistort(bent);
         // Beyond where its polynomial turns back, a lens has no straight pixel.
-        (lens.distort(straight).distance(bent) <= BENT_PX).then_some((straight.x, straight.y))
+        (lens.distort(straight).distance(bent) <= BENT_PX).then_some(straight)
     }
 }
 
@@ -156,7 +156,8 @@ mod tests {
     use super::*;
     use crate::base::CameraId;
     use crate::shop::CameraKind;
-    use crate::shop::pose::{Pose, project};
+    use crate::shop::pose::Pose;
+    use crate::shop::projection::pixel_of;
 
     fn camera(projection: Projection) -> Camera {
         let (id, kind) = (CameraId::new("top-1"), CameraKind::People);
@@ -199,7 +200,7 @@ mod tests {
 
     /// Fractions of the picture as the lens shows a point; beyond the picture too.
     fn shown(camera: &Camera, at: Point3) -> (f64, f64) {
-        let pixel = LENS.distort(project(&camera.projection.unwrap(), at).unwrap());
+        let pixel = LENS.distort(pixel_of(&camera.projection.unwrap(), at).unwrap());
         (pixel.x / 640.0, pixel.y / 480.0)
     }
 

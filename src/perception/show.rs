@@ -5,14 +5,13 @@ use super::detector::Detector;
 use super::overlay::{Canvas, Rect, colour_of};
 use super::place::Eye;
 use super::{VisionError, VisionOptions};
-use crate::base::time::{Clock, SECOND_US};
-use crate::base::{Box2, Counters, ShopTime};
+use crate::base::time::SECOND_US;
+use crate::base::{Box2, ShopTime};
 use crate::sensors::camera::jpeg::JpegWriter;
-use crate::sensors::camera::{Frame, Healths, Mailroom, Watch, watch};
-use crate::shop::{Camera, Lens};
+use crate::sensors::camera::{Frame, Peek};
+use crate::shop::Lens;
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 /// How long a trail is, us.
@@ -39,40 +38,27 @@ pub struct Shown {
     pub jpeg: Vec<u8>,
 }
 
-/// The camera's and the detector's thread end after `stop`. `healths` says how the camera is meanwhile.
+/// The detector's thread, which ends after the peek is told to stop.
 pub fn show(
-    (camera, lens): (Camera, Option<Lens>),
+    peek: Peek,
+    lens: Option<Lens>,
     options: &VisionOptions,
-    healths: Healths,
-    stop: Arc<AtomicBool>,
     mut give: impl FnMut(Shown) + Send + 'static,
 ) -> Result<std::thread::JoinHandle<()>, VisionError> {
     let mut detector = Detector::of(options).map_err(|error| VisionError::Detector(error.to_string()))?;
     let mut writer = JpegWriter::new().map_err(VisionError::Detector)?;
-    let (clock, counters) = (Clock::anchored_after(ShopTime(0)), Counters::default());
-    let mailroom = Arc::new(Mailroom::new(1, options.cameras.fps_max, counters.clone()));
-    let watching = watch(Watch {
-        camera: camera.clone(),
-        slot: 0,
-        mailroom: mailroom.clone(),
-        healths,
-        options: options.cameras.clone(),
-        clock,
-        counters: counters.clone(),
-        stop: stop.clone(),
-    })?;
-    let mut eye = Eye::new(camera, lens, "watch".into(), options.confidence_min);
+    let mut eye = Eye::new(peek.camera.clone(), lens, "watch".into(), options.confidence_min);
     let mut trails = Trails::default();
     let run = move || {
         let mut number = 0;
-        while !stop.load(Ordering::Relaxed) {
-            let Some((_, frame)) = mailroom.take(POLL) else { continue };
+        while !peek.stop.load(Ordering::Relaxed) {
+            let Some(frame) = peek.next(POLL) else { continue };
             number += 1;
             let found = match detector.look(&frame) {
                 Ok(found) => found,
                 Err(error) => {
                     // Not shown: nobody knows where the faces are.
-                    counters.refuse("watch.unseen", error);
+                    peek.counters.refuse("watch.unseen", error);
                     continue;
                 }
             };
@@ -82,12 +68,8 @@ pub fn show(
             let canvas = trails.draw(&frame, &bodies, &people);
             match writer.write(canvas.size(), canvas.pixels(), canvas.planes()) {
                 Ok(jpeg) => give(Shown { number, people, jpeg }),
-                Err(error) => counters.refuse("watch.unshown", error),
+                Err(error) => peek.counters.refuse("watch.unshown", error),
             }
-        }
-        if let Some(watching) = watching {
-            // A panic was reported by its own thread.
-            let _ = watching.join();
         }
     };
     Ok(std::thread::Builder::new().name("watch".into()).spawn(run)?)

@@ -4,8 +4,8 @@
 use super::decompose::{absurd, decompose};
 use super::floor_plan::PlanLines;
 use super::lens::Lens;
-use super::pose::project;
 use super::problems::{Problems, some};
+use super::projection::pixel_of;
 use super::{Camera, GateDirection, Layout, Shelf};
 use crate::base::geometry::{Line, within};
 use crate::base::{Point2, ShelfId};
@@ -224,7 +224,7 @@ fn picture(camera: &Camera, lens: Option<&Lens>, at: Option<usize>, problems: &m
     let n = camera.covers.len() as f64;
     let middle = camera.covers.iter().fold(Point2::default(), |m, c| Point2::new(m.x + c.x / n, m.y + c.y / n));
     let (width, height) = (f64::from(camera.size.0), f64::from(camera.size.1));
-    let in_picture = project(&p, middle.at_height(0.0))
+    let in_picture = pixel_of(&p, middle.at_height(0.0))
         .is_some_and(|pixel| (0.0..=width).contains(&pixel.x) && (0.0..=height).contains(&pixel.y));
     if !in_picture {
         problems

@@ -7,7 +7,7 @@
 use super::lens::Lens;
 use super::pose::Pose;
 use super::projection::{Projection, floor_point, pixel_of};
-use crate::base::Point3;
+use crate::base::{Point2, Point3};
 
 /// What no camera in a shop can be. Each is a sentence about the camera, without its name.
 #[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
@@ -107,10 +107,9 @@ pub fn absurd(lens: &Lens, pose: &Pose, size: (u32, u32)) -> Option<Absurd> {
         return Some(Absurd::Aloft(z));
     }
     let projection = lens.projection(pose);
-    let sees =
-        |share_x: f64, share_y: f64| floor_point(&projection, (share_x * width, share_y * height), 0.0).is_some();
     // A horizon is a straight line: if any pixel shows the floor, so does a corner.
-    let any = [(0.0, 0.0), (1.0, 0.0), (0.0, 1.0), (1.0, 1.0)].into_iter().any(|(x, y)| sees(x, y));
+    let corners = [[0.0, 0.0], [width, 0.0], [0.0, height], [width, height]];
+    let any = corners.into_iter().any(|corner| floor_point(&projection, corner.into(), 0.0).is_some());
     (!any).then_some(Absurd::NoFloor)
 }
 
@@ -119,11 +118,11 @@ pub fn apart_px(a: &Projection, b: &Projection, size: (u32, u32)) -> f64 {
     let mut worst: f64 = 0.0;
     for share in 0..=100 {
         let (x, y) = (f64::from(share % 10) / 10.0, f64::from(share / 10) / 10.0);
-        let pixel = (x * f64::from(size.0), y * f64::from(size.1));
+        let pixel = Point2::new(x * f64::from(size.0), y * f64::from(size.1));
         for height_m in [0.0, 1.7] {
             let Some(at) = floor_point(a, pixel, height_m) else { continue };
             let there = pixel_of(b, at.at_height(height_m));
-            worst = worst.max(there.map_or(f64::INFINITY, |(u, v)| (u - pixel.0).hypot(v - pixel.1)));
+            worst = worst.max(there.map_or(f64::INFINITY, |there| there.distance(pixel)));
         }
     }
     worst

@@ -93,7 +93,7 @@ impl Lens {
 
 #[cfg(test)]
 mod tests {
-    use super::super::pose::project;
+    use super::super::projection::pixel_of;
     use super::*;
 
     const LENS: Lens =
@@ -112,11 +112,11 @@ mod tests {
     fn what_a_camera_looks_at_is_in_the_middle_and_its_pose_is_found_again() {
         let pose = Pose::looking_at(Point3::new(0.2, -1.0, 2.3), Point3::new(2.0, 1.5, 0.4)).unwrap();
         let projection = LENS.projection(&pose);
-        let middle = project(&projection, Point3::new(2.0, 1.5, 0.4)).unwrap();
+        let middle = pixel_of(&projection, Point3::new(2.0, 1.5, 0.4)).unwrap();
         assert!(middle.distance(Point2::new(320.0, 240.0)) < 1e-9, "{middle:?}");
         let found = LENS.pose_of(&projection).unwrap();
         assert!(found.position.distance(pose.position) < 1e-9, "{found:?}");
         assert_eq!(LENS.pose_of(&[[1.0, 2.0, 3.0, 4.0]; 3]), None);
-        assert_eq!(project(&projection, Point3::new(-2.0, -4.0, 2.3)), None, "behind the camera");
+        assert_eq!(pixel_of(&projection, Point3::new(-2.0, -4.0, 2.3)), None, "behind the camera");
     }
 }

@@ -3,7 +3,7 @@
 //! Rotations are Rodrigues vectors in radians: the direction is the axis, the length the angle, right-handed. Sines come
 //! from `libm`, so that a layout is the same bytes on every machine.
 
-use crate::base::{Point2, Point3};
+use crate::base::Point3;
 
 /// `parent = rotation * child + position`.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -125,12 +125,6 @@ fn length(v: [f64; 3]) -> f64 {
 fn unit(v: [f64; 3]) -> Option<[f64; 3]> {
     let length = length(v);
     (length > 1e-9).then(|| v.map(|c| c / length))
-}
-
-/// Where a world point falls in a picture, pixels; `None` behind the camera.
-pub fn project(projection: &[[f64; 4]; 3], p: Point3) -> Option<Point2> {
-    let [u, v, w] = projection.map(|row| row[0] * p.x + row[1] * p.y + row[2] * p.z + row[3]);
-    (w > 1e-9).then(|| Point2::new(u / w, v / w))
 }
 
 #[cfg(test)]

@@ -7,9 +7,9 @@ use crate::base::{Point2, Point3};
 pub type Projection = [[f64; 4]; 3];
 
 /// The pixel a point of the shop appears at; `None` behind the camera or in its plane.
-pub fn pixel_of(p: &Projection, at: Point3) -> Option<(f64, f64)> {
+pub fn pixel_of(p: &Projection, at: Point3) -> Option<Point2> {
     let [u, v, w] = p.map(|row| row[0] * at.x + row[1] * at.y + row[2] * at.z + row[3]);
-    (w * depth_sign(p) > 1e-9).then(|| (u / w, v / w))
+    (w * depth_sign(p) > 1e-9).then(|| Point2::new(u / w, v / w))
 }
 
 /// How far in front of the camera a point lies, metres along its axis; negative behind it. Hartley & Zisserman, 6.2.3.
@@ -20,17 +20,17 @@ pub fn depth_m(p: &Projection, at: Point3) -> f64 {
     if size > 0.0 { w * depth_sign(p) / size } else { 0.0 }
 }
 
-/// The point `height_m` above the floor that appears at pixel `(u, v)`; `None` when the ray never reaches that plane in
+/// The point `height_m` above the floor that appears at a pixel; `None` when the ray never reaches that plane in
 /// front of the camera: the pixel is at or above the horizon.
 ///
-/// With z fixed, `u * row2 = row0` and `v * row2 = row1` are two linear equations in x and y.
-pub fn floor_point(p: &Projection, (u, v): (f64, f64), height_m: f64) -> Option<Point2> {
-    let equation = |pixel: f64, row: [f64; 4]| {
-        let [a, b, c, d] = [0, 1, 2, 3].map(|i| row[i] - pixel * p[2][i]);
+/// With z fixed, `x * row2 = row0` and `y * row2 = row1`, x and y being the pixel's, are two linear equations in x and y.
+pub fn floor_point(p: &Projection, pixel: Point2, height_m: f64) -> Option<Point2> {
+    let equation = |along: f64, row: [f64; 4]| {
+        let [a, b, c, d] = [0, 1, 2, 3].map(|i| row[i] - along * p[2][i]);
         (a, b, -(c * height_m + d))
     };
-    let (a1, b1, c1) = equation(u, p[0]);
-    let (a2, b2, c2) = equation(v, p[1]);
+    let (a1, b1, c1) = equation(pixel.x, p[0]);
+    let (a2, b2, c2) = equation(pixel.y, p[1]);
     let det = a1 * b2 - a2 * b1;
     let size = (a1.abs() + b1.abs()) * (a2.abs() + b2.abs());
     if det.abs() <= 1e-9 * size {
@@ -57,10 +57,10 @@ const GRAZING: f64 = 0.1;
 /// Nearer to the camera's plumb line than this, metres, no upright plane faces it.
 const BELOW_M: f64 = 0.3;
 
-/// The ray through pixel `(u, v)`; `None` for a projection without a middle.
+/// The ray through a pixel; `None` for a projection without a middle.
 ///
-/// With P = [M | m], the camera stands at -M^-1 m and looks along M^-1 (u, v, 1) (Hartley & Zisserman, 6.2.2).
-pub fn ray(p: &Projection, (u, v): (f64, f64)) -> Option<Ray> {
+/// With P = [M | m], the camera stands at -M^-1 m and looks along M^-1 (x, y, 1) (Hartley & Zisserman, 6.2.2).
+pub fn ray(p: &Projection, pixel: Point2) -> Option<Ray> {
     let m = |r: usize, c: usize| p[r % 3][c % 3];
     // Cofactors by cyclic rows and columns carry their sign.
     let cofactor = |r: usize, c: usize| m(r + 1, c + 1) * m(r + 2, c + 2) - m(r + 1, c + 2) * m(r + 2, c + 1);
@@ -71,7 +71,7 @@ pub fn ray(p: &Projection, (u, v): (f64, f64)) -> Option<Ray> {
     }
     let solve = |b: [f64; 3]| [0, 1, 2].map(|row| (0..3).map(|k| cofactor(k, row) * b[k]).sum::<f64>() / det);
     let from = solve([-p[0][3], -p[1][3], -p[2][3]]);
-    let along = solve([u, v, 1.0]).map(|part| part * depth_sign(p));
+    let along = solve([pixel.x, pixel.y, 1.0]).map(|part| part * depth_sign(p));
     Some(Ray { from: Point3::from(from), along })
 }
 
@@ -135,14 +135,14 @@ mod tests {
                 assert!(met.distance(at.into()) < 1e-9, "{name}: {at:?} came back as {met:?}");
             }
         }
-        let ahead = ray(&wall, (320.0, 240.0)).unwrap();
+        let ahead = ray(&wall, Point2::new(320.0, 240.0)).unwrap();
         assert_eq!(ahead.upright(Point2::new(0.0, -4.0)), None, "behind the camera");
         assert_eq!(ahead.upright(Point2::new(0.1, 0.1)), None, "right below it");
         let down = Point2::new(4.0, 2.0);
         let steep = ray(&CEILING, pixel_of(&CEILING, down.at_height(1.6)).unwrap()).unwrap();
         assert!(steep.upright(down).is_some(), "18 degrees off the plumb line");
-        assert_eq!(ray(&CEILING, (321.0, 240.0)).unwrap().upright(down), None, "along the plane");
-        assert_eq!(ray(&[[0.0; 4]; 3], (1.0, 1.0)), None, "no projection at all");
+        assert_eq!(ray(&CEILING, Point2::new(321.0, 240.0)).unwrap().upright(down), None, "along the plane");
+        assert_eq!(ray(&[[0.0; 4]; 3], Point2::new(1.0, 1.0)), None, "no projection at all");
     }
 
     #[test]
@@ -159,7 +159,7 @@ mod tests {
             }
         }
         assert_eq!(pixel_of(&wall, Point3::new(0.0, -2.0, 0.0)), None, "behind the wall");
-        assert_eq!(floor_point(&wall, (320.0, 10.0), 0.0), None, "above the horizon");
-        assert_eq!(floor_point(&[[0.0; 4]; 3], (1.0, 1.0), 0.0), None, "no projection at all");
+        assert_eq!(floor_point(&wall, Point2::new(320.0, 10.0), 0.0), None, "above the horizon");
+        assert_eq!(floor_point(&[[0.0; 4]; 3], Point2::new(1.0, 1.0), 0.0), None, "no projection at all");
     }
 }

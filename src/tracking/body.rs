@@ -15,9 +15,6 @@ const RECENT_US: i64 = 10_000_000;
 /// A camera sees a body if it did within this, us.
 const FRESH_US: i64 = 500_000;
 
-/// A runner, metres a second.
-pub const FASTEST_M_S: f64 = 3.0;
-
 #[derive(Clone, Debug, PartialEq)]
 pub struct Sighting {
     pub t: ShopTime,
@@ -161,20 +158,5 @@ impl Body {
         let end = self.history.partition_point(|s| s.t <= to).max(first);
         let stale = first > 0 && first == end && from.since(self.history[first - 1].t) <= 1_000_000;
         self.history.range(if stale { first - 1..end } else { first..end })
-    }
-
-    /// Metres a second over the last half second, at most [`FASTEST_M_S`].
-    pub fn velocity(&self) -> (f64, f64) {
-        let last = self.last();
-        let from = ShopTime(last.t.0 - 500_000);
-        let early = &self.history[self.history.partition_point(|s| s.t < from)];
-        let dt = last.t.secs_since(early.t);
-        if dt < 0.15 {
-            return (0.0, 0.0);
-        }
-        let (vx, vy) = ((last.floor.x - early.floor.x) / dt, (last.floor.y - early.floor.y) / dt);
-        let speed = (vx * vx + vy * vy).sqrt();
-        let scale = if speed > FASTEST_M_S { FASTEST_M_S / speed } else { 1.0 };
-        (vx * scale, vy * scale)
     }
 }

@@ -213,8 +213,9 @@ impl Plan {
         let ids: Vec<BodyId> = bodies.iter().map(|body| body.id).collect();
         let unknown = Sights::new();
         let sights = self.sights.get(&people.camera).unwrap_or(&unknown);
+        let expected = view.map(|view| self.expected(view, t)).unwrap_or_default();
         let missing = match view {
-            Some(view) => missing(&bodies, view, sights, t),
+            Some(view) => missing(&bodies, &expected, view, sights),
             None => vec![0.0; ids.len()],
         };
         let mut pairs: Vec<Vec<Option<Pair>>> = seen.iter().map(|_| Vec::with_capacity(ids.len())).collect();
@@ -225,14 +226,13 @@ impl Plan {
         let matched = assign(seen.len(), ids.len(), ALONE, cost);
 
         let mut look = Look { ambiguous: self.guesses(&pairs, &matched, &ids, t), ..Look::default() };
-        let (seen_all, pairs_all) = (seen, pairs);
-        let reading = Reading { seen: &seen_all, ids: &ids, pairs: &pairs_all, matched: &matched, view, t };
+        let reading = Reading { seen: &seen, ids: &ids, pairs: &pairs, matched: &matched, view, t };
         let known = |id: BodyId| self.bodies.get(&id).filter(|body| !body.doubtful).map(|body| &body.motion);
         self.thoughts.look(&reading, known);
         let edges = |seen: &Seen| Some(view?.edges(seen.person.bounds?));
         let hits: Vec<(BodyId, Option<Edges>)> =
-            seen_all.iter().zip(&matched).filter_map(|(seen, k)| Some((ids[(*k)?], edges(seen)))).collect();
-        for ((seen, k), row) in seen_all.into_iter().zip(&matched).zip(pairs_all) {
+            seen.iter().zip(&matched).filter_map(|(seen, k)| Some((ids[(*k)?], edges(seen)))).collect();
+        for ((seen, k), row) in seen.into_iter().zip(&matched).zip(pairs) {
             let of = k.and_then(|k| Some((ids[k], row.into_iter().nth(k)??)));
             if seen.known.is_some() && seen.known != of.as_ref().map(|(id, _)| *id) {
                 self.broken_tracks += 1;
@@ -246,7 +246,7 @@ impl Plan {
             self.take(seen, of, view.is_some(), t, &mut look);
         }
         if let Some(view) = view {
-            self.unseen(&people.camera, view, &hits, t);
+            self.unseen(&people.camera, view, &hits, &expected, t);
         }
         let together: Vec<BodyId> = matched.iter().flatten().map(|k| ids[*k]).collect();
         self.seen_together(&together, t);
@@ -340,8 +340,26 @@ impl Plan {
         }
     }
 
-    /// Bodies this look should have seen and did not are less likely to be there.
-    fn unseen(&mut self, camera: &CameraId, view: &View, hits: &[(BodyId, Option<Edges>)], t: ShopTime) {
+    /// Where a camera would see each body that is known well enough.
+    fn expected(&self, view: &View, t: ShopTime) -> BTreeMap<BodyId, Expected> {
+        let expected = |body: &Body| {
+            let ahead = body.motion.ahead(t);
+            let floor = ahead.floor();
+            let edges = (ahead.sigma_m() <= LINEAR_M).then(|| view.expect(floor, ahead.height_m())).flatten()?;
+            Some(Expected { floor, edges, depth_m: view.depth_m(floor) })
+        };
+        self.bodies.iter().filter_map(|(id, body)| Some((*id, expected(body)?))).collect()
+    }
+
+    /// Bodies this look should have seen and did not are less likely to be there. `expected`: before the look.
+    fn unseen(
+        &mut self,
+        camera: &CameraId,
+        view: &View,
+        hits: &[(BodyId, Option<Edges>)],
+        expected: &BTreeMap<BodyId, Expected>,
+        t: ShopTime,
+    ) {
         let sights = self.sights.entry(camera.clone()).or_default();
         for body in hits.iter().filter_map(|(id, _)| self.bodies.get(id)) {
             sights.entry(square(body.motion.floor())).or_default().0 += 1;
@@ -352,22 +370,16 @@ impl Plan {
             .collect();
         let hit = |id: BodyId| hits.iter().any(|(other, _)| *other == id);
         for body in self.bodies.values_mut().filter(|body| !hit(body.id) && body.born.t < t) {
-            let expected = body.motion.ahead(t);
-            if expected.sigma_m() > LINEAR_M {
+            let Some(expected) = expected.get(&body.id) else { continue };
+            let hiding = nearer.iter().filter(|(depth_m, _)| expected.is_behind(*depth_m));
+            let hidden = hiding.map(|(_, other)| inside(&expected.edges, other)).fold(0.0, f64::max);
+            if view.share_in_picture(&expected.edges) - hidden < IN_SIGHT {
                 continue;
             }
-            let Some(edges) = view.expect(expected.floor(), expected.height_m()) else { continue };
-            // Only who stands nearer hides somebody.
-            let here_m = view.depth_m(expected.floor()) - BEHIND_M;
-            let hiding = nearer.iter().filter(|(depth_m, _)| *depth_m < here_m);
-            let hidden = hiding.map(|(_, other)| inside(&edges, other)).fold(0.0, f64::max);
-            if view.share_in_picture(&edges) - hidden < IN_SIGHT {
-                continue;
-            }
-            let counts = is_seen(sights, expected.floor());
+            let counts = is_seen(sights, expected.floor);
             // Half of somebody, seen by one camera alone, is no teacher.
             if t.since(body.last().t) <= JUST_NOW_US && (!body.doubtful || body.fresh_tracks(t).nth(1).is_some()) {
-                sights.entry(square(expected.floor())).or_default().1 += 1;
+                sights.entry(square(expected.floor)).or_default().1 += 1;
             }
             if counts {
                 body.evidence = (body.evidence + NOT_SEEN).max(if body.doubtful { f64::NEG_INFINITY } else { LEAST });
@@ -438,25 +450,33 @@ impl Plan {
     }
 }
 
+/// What a camera would see of a body.
+struct Expected {
+    floor: Point2,
+    edges: Edges,
+    depth_m: f64,
+}
+
+impl Expected {
+    /// Only who stands nearer hides somebody.
+    fn is_behind(&self, depth_m: f64) -> bool {
+        depth_m < self.depth_m - BEHIND_M
+    }
+}
+
 /// How unlikely it is that this camera does not see each body, -ln: who stands free in the picture is hardly ever missed.
-fn missing(bodies: &[&Body], view: &View, sights: &Sights, t: ShopTime) -> Vec<f64> {
-    let expected: Vec<Option<(Edges, f64)>> = bodies
-        .iter()
-        .map(|body| {
-            let expected = body.motion.ahead(t);
-            let known = expected.sigma_m() <= LINEAR_M && is_seen(sights, expected.floor());
-            let edges = known.then(|| view.expect(expected.floor(), expected.height_m())).flatten()?;
-            Some((edges, view.depth_m(expected.floor())))
-        })
-        .collect();
-    let free = |k: usize| {
-        let Some((edges, depth_m)) = &expected[k] else { return 0.0 };
-        let others = (0..bodies.len()).filter(|&n| n != k && !bodies[n].doubtful && bodies[n].is_likely());
-        let nearer = others.filter_map(|n| expected[n].as_ref()).filter(|(_, other_m)| *other_m < depth_m - BEHIND_M);
-        let hidden = nearer.map(|(other, _)| inside(edges, other)).fold(0.0, f64::max);
-        (view.share_in_picture(edges) - hidden).clamp(0.0, 1.0)
+fn missing(bodies: &[&Body], expected: &BTreeMap<BodyId, Expected>, view: &View, sights: &Sights) -> Vec<f64> {
+    let known = |body: &Body| expected.get(&body.id).filter(|expected| is_seen(sights, expected.floor));
+    let others: Vec<&Expected> =
+        bodies.iter().filter(|body| !body.doubtful && body.is_likely()).filter_map(|body| known(body)).collect();
+    let free = |body: &Body| {
+        let Some(here) = known(body) else { return 0.0 };
+        // Nobody is behind themselves.
+        let nearer = others.iter().filter(|other| here.is_behind(other.depth_m));
+        let hidden = nearer.map(|other| inside(&here.edges, &other.edges)).fold(0.0, f64::max);
+        (view.share_in_picture(&here.edges) - hidden).clamp(0.0, 1.0)
     };
-    (0..bodies.len()).map(|k| -libm::log(1.0 - SEEN_FREE * free(k) * free(k))).collect()
+    bodies.iter().map(|body| free(body)).map(|free| -libm::log(1.0 - SEEN_FREE * free * free)).collect()
 }
 
 fn square(at: Point2) -> (i32, i32) {

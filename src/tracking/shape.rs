@@ -79,7 +79,7 @@ impl<'a> View<'a> {
         for (radius, share) in RINGS {
             for (dx, dy) in DIRECTIONS {
                 let at = Point2::new(floor.x + radius * dx, floor.y + radius * dy).at_height(share * height_m);
-                let pixel = pixel_of(self.projection, at).map(|(u, v)| Point2::new(u, v))?;
+                let pixel = pixel_of(self.projection, at)?;
                 let pixel = self.lens.map_or(pixel, |lens| lens.distort(pixel));
                 edges[0] = edges[0].min(pixel.x);
                 edges[1] = edges[1].min(pixel.y);
@@ -189,7 +189,7 @@ impl<'a> View<'a> {
         let (pixel, height_m) = if cut[3] { ([middle, seen[1]], 1.70) } else { ([middle, seen[3]], 0.0) };
         let pixel = Point2::from(pixel);
         let pixel = self.lens.map_or(pixel, |lens| lens.undistort(pixel));
-        let mut motion = Motion::new(t, floor_point(self.projection, (pixel.x, pixel.y), height_m)?, 1.0);
+        let mut motion = Motion::new(t, floor_point(self.projection, pixel, height_m)?, 1.0);
         // The edges are not linear in the place: three rounds of the same measurement around the better guess.
         let prior = motion.clone();
         for _ in 0..3 {

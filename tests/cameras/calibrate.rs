@@ -3,7 +3,8 @@
 use carryout::base::{CameraId, Point2, Point3, ShopTime};
 use carryout::sensors::camera::Frame;
 use carryout::sensors::camera::jpeg::JpegWriter;
-use carryout::shop::pose::{Pose, project};
+use carryout::shop::pose::Pose;
+use carryout::shop::projection::pixel_of;
 use carryout::shop::{Camera, CameraKind, Lens, Shop};
 use carryout::sim::eyes::SimCamera;
 use std::path::Path;
@@ -47,7 +48,7 @@ fn camera_calibrated_by_points_stands_in_shop_toml_where_it_hangs() {
     let projection = LENS.projection(&real());
     let floor = [[2.0, 1.4], [5.0, 1.5], [2.0, 4.0], [4.5, 4.5], [3.0, 2.5], [6.0, 3.5]];
     let line = |(n, [x, y]): (usize, &[f64; 2])| {
-        let pixel = project(&projection, Point3::new(*x, *y, 0.0)).unwrap();
+        let pixel = pixel_of(&projection, Point3::new(*x, *y, 0.0)).unwrap();
         format!("{:.1} {:.1} {x} {y} # mark {n}\n", pixel.x, pixel.y)
     };
     let points: String = floor.iter().enumerate().map(line).collect();
@@ -70,7 +71,7 @@ fn camera_calibrated_by_points_stands_in_shop_toml_where_it_hangs() {
     assert!((lens.fx - 430.0).abs() < 2.0, "{lens:?}");
     for [x, y] in floor {
         let at = Point3::new(x, y, 0.0);
-        let (a, b) = (project(&projection, at).unwrap(), project(&camera.projection.unwrap(), at).unwrap());
+        let (a, b) = (pixel_of(&projection, at).unwrap(), pixel_of(&camera.projection.unwrap(), at).unwrap());
         assert!(a.distance(b) < 0.2, "{at:?}: {a:?} and {b:?}");
     }
 

@@ -3,7 +3,7 @@
 use super::calibrate::{LENS, furnish, real};
 use crate::browser::Browser;
 use carryout::base::{Point2, Point3};
-use carryout::shop::pose::project;
+use carryout::shop::projection::pixel_of;
 use carryout::sim::eyes::SimCamera;
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Read, Write};
@@ -64,7 +64,7 @@ fn camera_calibrated_on_its_page_is_written_from_there() {
     let projection = LENS.projection(&real());
     let seen = |known: &&Value| {
         let at: [f64; 3] = serde_json::from_value(known["at"].clone()).unwrap();
-        let pixel = project(&projection, Point3::from(at))?;
+        let pixel = pixel_of(&projection, Point3::from(at))?;
         let inside = (5.0..635.0).contains(&pixel.x) && (5.0..475.0).contains(&pixel.y);
         inside.then(|| json!({"name": known["name"], "pixel": [pixel.x, pixel.y], "at": at}))
     };

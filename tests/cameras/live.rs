@@ -2,12 +2,12 @@
 //! Runtime, and the floor's queue at the end.
 
 use carryout::base::time::Clock;
-use carryout::base::{CameraId, Counters, Point2, ShopId, ShopTime};
+use carryout::base::{CameraId, Counters, Point2, ShopTime};
 use carryout::events::{Observation, People};
 use carryout::perception::{self, Look, Vision, VisionOptions};
 use carryout::sensors::Incoming;
 use carryout::sensors::camera::State;
-use carryout::shop::{Camera, CameraKind, Catalogue, Layout, Planogram, Shop};
+use carryout::shop::{Camera, CameraKind, Layout};
 use carryout::sim::eyes::SimCamera;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -30,18 +30,8 @@ fn bay() -> Vec<Point2> {
     [[1.0, 4.6], [3.0, 4.6], [3.0, 5.2], [1.0, 5.2]].map(Point2::from).to_vec()
 }
 
-fn shop(camera: Camera) -> Arc<Shop> {
-    let layout = Layout { cameras: [(camera.id.clone(), camera)].into(), ..Layout::default() };
-    Arc::new(Shop {
-        id: ShopId::new("test"),
-        name: "Test".into(),
-        currency: "EUR".into(),
-        timezone: "UTC".into(),
-        tax_included: true,
-        layout,
-        planogram: Planogram::default(),
-        catalogue: Catalogue::default(),
-    })
+fn layout(camera: Camera) -> Layout {
+    Layout { cameras: [(camera.id.clone(), camera)].into(), ..Layout::default() }
 }
 
 fn options() -> VisionOptions {
@@ -69,7 +59,7 @@ impl Eyes {
         let (floor_tx, floor) = mpsc::channel(64);
         let stop = Arc::new(AtomicBool::new(false));
         let vision =
-            perception::spawn(&shop(camera), options, clock, counters.clone(), look_rx, floor_tx, stop.clone());
+            perception::spawn(&layout(camera), options, clock, counters.clone(), look_rx, floor_tx, stop.clone());
         let vision = Some(vision.expect("the eyes open"));
         Eyes { clock, counters, looks, floor, vision, stop }
     }
@@ -303,7 +293,7 @@ fn camera_shop_does_not_start_with_a_model_that_is_not_there() {
     let missing = VisionOptions { model: "/nowhere/disc.toml".into(), ..options() };
     let camera = ceiling(CameraKind::File { path: "x".into() });
     let clock = Clock::anchored_after(ShopTime(0));
-    let error = perception::spawn(&shop(camera), &missing, clock, Counters::default(), looks, floor, Arc::default())
+    let error = perception::spawn(&layout(camera), &missing, clock, Counters::default(), looks, floor, Arc::default())
         .map(|_| ())
         .unwrap_err()
         .to_string();

@@ -69,8 +69,7 @@ fn camera_seen_through_perceive_makes_the_same_bodies_and_carts() {
     let (clock, stop) = (Clock::anchored_after(ShopTime(0)), Arc::new(AtomicBool::new(false)));
     let (_looks, looks) = mpsc::channel(8);
     let (to_own, mut own_queue) = mpsc::channel::<Incoming>(256);
-    let eyes =
-        perception::spawn(&Arc::new(rtsp.clone()), &vision, clock, Counters::default(), looks, to_own, stop.clone());
+    let eyes = perception::spawn(&rtsp.layout, &vision, clock, Counters::default(), looks, to_own, stop.clone());
     let eyes = eyes.unwrap();
 
     // Somebody else's, and the daemon's ears.

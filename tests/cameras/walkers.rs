@@ -2,7 +2,7 @@
 //! the models lie beside the project (CARRYOUT_FIELD_DATA) and are never part of it.
 
 use carryout::base::time::Clock;
-use carryout::base::{CameraId, Counters, ShopId, ShopTime};
+use carryout::base::{CameraId, Counters, ShopTime};
 use carryout::events::Observation;
 use carryout::perception::appearance::Wardrobe;
 use carryout::perception::boxes::Box2;
@@ -12,7 +12,7 @@ use carryout::perception::motion::cells;
 use carryout::perception::{self, VisionOptions};
 use carryout::sensors::Incoming;
 use carryout::sensors::camera::gst::read_file;
-use carryout::shop::{Camera, CameraKind, Catalogue, Layout, Planogram, Shop};
+use carryout::shop::{Camera, CameraKind, Layout};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -227,22 +227,13 @@ fn camera_loses_no_frame_of_the_walkers() {
         projection: None,
         size: (768, 576),
     };
-    let shop = Shop {
-        id: ShopId::new("test"),
-        name: "Test".into(),
-        currency: "EUR".into(),
-        timezone: "UTC".into(),
-        tax_included: true,
-        layout: Layout { cameras: [(camera.id.clone(), camera)].into(), ..Layout::default() },
-        planogram: Planogram::default(),
-        catalogue: Catalogue::default(),
-    };
+    let layout = Layout { cameras: [(camera.id.clone(), camera)].into(), ..Layout::default() };
     let options = VisionOptions { model: manifest(&data, YOLOX, dir.path()), ..VisionOptions::default() };
     let (counters, stop) = (Counters::default(), Arc::new(AtomicBool::new(false)));
     let (_looks, looks) = mpsc::channel(1);
     let (floor_tx, mut floor) = mpsc::channel(64);
     let clock = Clock::anchored_after(ShopTime(0));
-    let vision = perception::spawn(&Arc::new(shop), &options, clock, counters.clone(), looks, floor_tx, stop.clone());
+    let vision = perception::spawn(&layout, &options, clock, counters.clone(), looks, floor_tx, stop.clone());
     let vision = vision.unwrap();
     let mut messages = 0;
     while messages < 60 {

@@ -1,7 +1,7 @@
 //! Shop files nobody could open a shop with, and what their owner is told: the exact sentences, all of them at once.
 
 use carryout::base::{CameraId, Cents, Point2, Point3, ProductId, ShelfId};
-use carryout::shop::pose::project;
+use carryout::shop::projection::pixel_of;
 use carryout::shop::{CameraKind, GateDirection, Problem, Shop};
 use std::path::Path;
 
@@ -111,7 +111,7 @@ fn the_small_shop_opens_as_written() {
     assert_eq!((wafer.name.as_str(), wafer.tax.rate_bp, wafer.weight_tolerance_g), ("Wafer, hazelnut", 700, 2.1));
     // A ceiling camera 5 m up with f = 400: 80 px a metre, the picture's top towards +y.
     let top = &shop.layout.cameras[&CameraId::new("top-1")];
-    let pixel = project(&top.projection.unwrap(), Point3::new(4.0, 3.5, 0.0)).unwrap();
+    let pixel = pixel_of(&top.projection.unwrap(), Point3::new(4.0, 3.5, 0.0)).unwrap();
     assert!(pixel.distance(Point2::new(400.0, 160.0)) < 1e-9, "{pixel:?}");
     assert_eq!(shop.layout.lenses[&top.id].k1, -0.1);
     assert_eq!(shop.layout.gates.values().next().unwrap().direction, GateDirection::Both);

@@ -6,6 +6,7 @@
 //! worker, ledger and a friendly upstream 20 ms away would. Only `Floor::apply` and `Floor::snapshot` are on the watch, which
 //! counts the thread's own time.
 
+use super::processor::thread_s;
 use crate::base::limits::TICK;
 use crate::base::time::SECOND_US;
 use crate::base::{Counters, PassageId, Point2, ShelfId, ShopTime, TapId};
@@ -174,14 +175,14 @@ impl Crowd {
 
     fn apply(&mut self, arrival: ShopTime, observation: Observation, told: &mut impl FnMut(Kind, f64)) {
         let kind = Kind::of(&observation);
-        let began_us = cpu_us();
+        let began_s = thread_s();
         let effects = self.floor.apply(Stamped { arrival, observation });
-        told(kind, cpu_us() - began_us);
+        told(kind, 1e6 * (thread_s() - began_s));
         if kind == Kind::Tick && arrival.since(self.pictured) >= SNAPSHOT_EVERY_US {
             self.pictured = arrival;
-            let began_us = cpu_us();
+            let began_s = thread_s();
             drop(self.floor.snapshot());
-            told(Kind::Snapshot, cpu_us() - began_us);
+            told(Kind::Snapshot, 1e6 * (thread_s() - began_s));
         }
         if !effects.entries.is_empty() {
             self.seq += effects.entries.len() as u64;
@@ -354,14 +355,6 @@ impl Crowd {
             target,
         }
     }
-}
-
-/// Microseconds this thread has worked. Not the time of day: what else a shared machine does in between is not the floor's.
-fn cpu_us() -> f64 {
-    let mut spent = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: a plain system call that fills the structure it is given.
-    unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &mut spent) };
-    spent.tv_sec as f64 * 1e6 + spent.tv_nsec as f64 * 1e-3
 }
 
 /// A way in the making.

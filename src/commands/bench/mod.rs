@@ -13,6 +13,7 @@ mod floor;
 mod gate;
 mod kill;
 mod ledger;
+mod processor;
 mod sim;
 mod summary;
 mod vision;

@@ -18,7 +18,7 @@ use crate::commands::simulate::RECORDED_START_US;
 use crate::commands::trial::{Tried, tries};
 use crate::fusion::NearestAttributor;
 use crate::sim::record::Arrivals;
-use crate::sim::render::{Cast, Goods, Renderer, Studio, views};
+use crate::sim::render::{Filming, views};
 use crate::sim::shoppers::Mix;
 use crate::sim::shops::{self, Part};
 use crate::sim::strip::strip;
@@ -159,28 +159,15 @@ fn drawing(seed: u64) -> Result<(f64, usize), String> {
     let shop = Arc::new(shops::sized(Part::Training, seed, 30.0));
     let play = suite::crowd("render".to_owned(), shop.clone(), 12, 0.0)?;
     let planned = play.plan(seed, RECORDED_START_US)?;
-    let (seed, until_us) = (planned.seed, planned.until_us);
-    let seen_from = views(&shop, seed);
-    let studio = Studio::new(shop.clone(), seed, &seen_from);
-    let goods = Arc::new(Goods::of(&shop, seed));
-    let mut cameras = Vec::new();
-    for view in &seen_from {
-        cameras.push(Renderer::new(&studio, view, &goods)?);
-    }
-    let mut cast = Cast::new(seed, play.world.parameters.looks.clone());
-    let mut playback = play.playback(RECORDED_START_US, Gates::Assumed, planned);
-    playback.stock(goods);
-    let (mut spent_s, mut pictures, mut next_us) = (0.0, 0, RECORDED_START_US);
-    while pictures < 100 && playback.now_us() < until_us {
-        playback.step();
-        if playback.now_us() < next_us {
-            continue;
-        }
-        next_us += SECOND_US;
-        let scene = cast.scene(&playback);
+    let (until_us, seen_from) = (planned.until_us, views(&shop, planned.seed));
+    let mut filming = Filming::new(&play, planned, RECORDED_START_US, &seen_from)?;
+    let (mut spent_s, mut pictures, mut t_us) = (0.0, 0, RECORDED_START_US);
+    while pictures < 100 && t_us < until_us {
+        let scene = filming.scene(t_us);
+        t_us += SECOND_US;
         if scene.figures.len() >= 5 {
             let began = Instant::now();
-            for camera in &mut cameras {
+            for camera in &mut filming.cameras {
                 std::hint::black_box(camera.picture(&scene));
                 pictures += 1;
             }

@@ -1,10 +1,9 @@
 //! A checkerboard before the camera, live or in pictures somebody took: where it was seen, and the lens that follows.
 
-use super::live::Live;
 use super::subject::Subject;
 use super::{CalibrateArgs, Failure};
 use crate::perception::checkerboard::{self, Board, BoardFit, Corners, VIEWS_ENOUGH, VIEWS_MIN};
-use crate::sensors::camera::{Frame, gst};
+use crate::sensors::camera::{Frame, Peek, gst};
 use crate::shop::Lens;
 use crate::supervise::StopSignals;
 use std::fmt::Write;
@@ -28,7 +27,7 @@ pub async fn measure(args: &CalibrateArgs, subject: &Subject, board: Board) -> R
     let mut views = Views { board, size: None, seen: Vec::new(), looked: 0 };
     if args.pictures.is_empty() {
         let (camera, _) = subject.opened()?;
-        let live = Live::open(camera, &subject.config.vision.cameras)?;
+        let peek = Peek::open(camera, &subject.config.vision.cameras)?;
         let mut stops = StopSignals::listen()?;
         let (stop, lasts) = (Arc::new(AtomicBool::new(false)), args.lasts.unwrap_or(LASTS));
         println!(
@@ -36,7 +35,7 @@ pub async fn measure(args: &CalibrateArgs, subject: &Subject, board: Board) -> R
             subject.camera
         );
         let ask = stop.clone();
-        let mut watching = tokio::task::spawn_blocking(move || watch(&live, &mut views, lasts, &ask).map(|()| views));
+        let mut watching = tokio::task::spawn_blocking(move || watch(&peek, &mut views, lasts, &ask).map(|()| views));
         let ended = tokio::select! {
             ended = &mut watching => ended,
             () = stops.told() => {
@@ -101,11 +100,11 @@ impl Views {
     }
 }
 
-fn watch(live: &Live, views: &mut Views, lasts: Duration, stop: &AtomicBool) -> Result<(), Failure> {
+fn watch(peek: &Peek, views: &mut Views, lasts: Duration, stop: &AtomicBool) -> Result<(), Failure> {
     let until = Instant::now() + lasts;
     let mut looked = None;
     while !stop.load(Ordering::Relaxed) && Instant::now() < until && views.seen.len() < VIEWS_ENOUGH {
-        let Some(frame) = live.next(Duration::from_millis(100)) else { continue };
+        let Some(frame) = peek.next(Duration::from_millis(100)) else { continue };
         if looked.is_some_and(|looked: Instant| looked.elapsed() < APART) {
             continue;
         }
@@ -115,7 +114,7 @@ fn watch(live: &Live, views: &mut Views, lasts: Duration, stop: &AtomicBool) -> 
             println!("view {} of {VIEWS_MIN} or more: {}", views.seen.len(), views.place_of_last());
         }
     }
-    if views.looked == 0 { Err(live.silence()) } else { Ok(()) }
+    if views.looked == 0 { Err(peek.silence().into()) } else { Ok(()) }
 }
 
 /// Pictures have one frame, films many.

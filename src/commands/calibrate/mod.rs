@@ -17,8 +17,6 @@ use std::time::Duration;
 #[cfg(feature = "cameras")]
 mod board;
 #[cfg(feature = "cameras")]
-mod live;
-#[cfg(feature = "cameras")]
 mod page;
 #[cfg(feature = "cameras")]
 mod points;

@@ -4,15 +4,14 @@
 //! empty shop. It is kept in memory and goes with the command. As with `watch`, the page is on loopback under an address that
 //! nobody can guess. The page collects pairs; what they mean is computed here, by what `--floor-points` uses too.
 
-use super::live::Live;
 use super::subject::Subject;
 use super::{CalibrateArgs, Failure, points};
-use crate::base::{Point2, Point3};
+use crate::base::{Point2, Point3, secret};
 use crate::perception::calibration::{Fit, Spot};
 use crate::sensors::camera::jpeg::JpegWriter;
-use crate::sensors::camera::{Frame, Pixels};
+use crate::sensors::camera::{Frame, Peek, Pixels};
 use crate::shop::edit::View;
-use crate::shop::pose::project;
+use crate::shop::projection::pixel_of;
 use crate::shop::{Layout, Lens};
 use crate::supervise::StopSignals;
 use axum::extract::State;
@@ -71,7 +70,7 @@ pub async fn run(args: &CalibrateArgs, subject: Subject) -> Result<ExitCode, Fai
     let mut stops = StopSignals::listen()?;
     let (camera, shop) = subject.opened()?;
     let options = subject.config.vision.cameras.clone();
-    let still = tokio::task::spawn_blocking(move || still(&Live::open(camera, &options)?)).await??;
+    let still = tokio::task::spawn_blocking(move || still(&Peek::open(camera, &options)?)).await??;
     let (size, jpeg) = still;
     let lens = subject.measured_lens(args.keep_lens)?;
     if lens.is_some() && subject.size()? != size {
@@ -80,7 +79,7 @@ pub async fn run(args: &CalibrateArgs, subject: Subject) -> Result<ExitCode, Fai
     }
     let page = Arc::new(Page { subject, lens, size, jpeg, layout: shop.layout });
     let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await?;
-    let secret = crate::commands::watch::secret()?;
+    let secret = secret::drawn();
     println!("http://{}/{secret}/", listener.local_addr()?);
     let routes = routes(&secret, page);
     let serving = tokio::spawn(async move { axum::serve(listener, routes).await });
@@ -157,14 +156,14 @@ impl Page {
 }
 
 /// A long exposure as a JPEG, and its size.
-fn still(live: &Live) -> Result<((u32, u32), Vec<u8>), Failure> {
+fn still(peek: &Peek) -> Result<((u32, u32), Vec<u8>), Failure> {
     let until = Instant::now() + PATIENCE;
     let (mut sums, mut shape, mut count): (Vec<u32>, Option<(usize, usize, Pixels)>, u32) = (Vec::new(), None, 0);
     while count < EXPOSURES && Instant::now() < until {
-        let Some(frame) = live.next(Duration::from_millis(100)) else { continue };
+        let Some(frame) = peek.next(Duration::from_millis(100)) else { continue };
         expose(&frame, &mut sums, &mut shape, &mut count);
     }
-    let Some((width, height, pixels)) = shape else { return Err(live.silence()) };
+    let Some((width, height, pixels)) = shape else { return Err(peek.silence().into()) };
     let planes: Vec<u8> = sums.iter().map(|sum| (sum / count.max(1)) as u8).collect();
     let jpeg = JpegWriter::new()?.write((width, height), pixels, &planes)?;
     Ok(((width as u32, height as u32), jpeg))
@@ -220,7 +219,7 @@ fn grid(view: &View, [left, low, right, high]: [f64; 4]) -> Vec<Vec<[f64; 2]>> {
     let projection = view.lens.projection(&view.pose);
     let (width, height) = (f64::from(view.size.0), f64::from(view.size.1));
     let shown = |x: f64, y: f64| {
-        let ideal = project(&projection, Point3::new(x, y, 0.0))?;
+        let ideal = pixel_of(&projection, Point3::new(x, y, 0.0))?;
         let near = (-width..2.0 * width).contains(&ideal.x) && (-height..2.0 * height).contains(&ideal.y);
         let seen = view.lens.distort(ideal);
         let inside = (0.0..=width).contains(&seen.x) && (0.0..=height).contains(&seen.y);

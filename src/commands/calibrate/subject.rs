@@ -4,13 +4,13 @@
 #![cfg_attr(not(feature = "cameras"), allow(dead_code))]
 
 use super::{CalibrateArgs, Failure};
-use crate::base::{CameraId, Point3};
+use crate::base::{CameraId, Point2, Point3};
 use crate::commands::credentials;
 use crate::config::Config;
 use crate::shop::edit::{self, Stands, View};
 use crate::shop::pose::Pose;
 use crate::shop::projection::floor_point;
-use crate::shop::{Camera, Lens, Problem, Shop, ShopPaths, decompose};
+use crate::shop::{Camera, CameraKind, Lens, Problem, Shop, ShopPaths, decompose};
 use std::fmt::Write;
 use std::process::ExitCode;
 
@@ -64,7 +64,7 @@ impl Subject {
         }
     }
 
-    /// The camera as the shop has it. One that says nothing of its pixels yet is given something to be opened with.
+    /// The camera as the shop has it, if it sends pictures. One that says nothing of its pixels yet is given something to be opened with.
     pub fn opened(&self) -> Result<(Camera, Shop), Failure> {
         let text = match self.stands.is_placed {
             true => self.text.clone(),
@@ -79,6 +79,9 @@ impl Subject {
         let (mut shop, _) = self.parsed(&text)?.map_err(told)?;
         credentials::cameras_readable_here(&mut shop, &self.config_file);
         let camera = shop.layout.cameras.get(&self.camera).cloned().ok_or("no such camera")?;
+        if camera.kind == CameraKind::People {
+            return Err(format!("camera {} is of kind \"people\" and sends no pictures here", camera.id).into());
+        }
         Ok((camera, shop))
     }
 
@@ -186,7 +189,7 @@ pub fn in_words(view: &View) -> String {
     }
     let Point3 { x, y, z } = pose.position;
     let _ = write!(words, "\n  hangs {z:.2} m above [{x:.2}, {y:.2}]");
-    let middle = floor_point(&lens.projection(pose), (width / 2.0, height / 2.0), 0.0);
+    let middle = floor_point(&lens.projection(pose), Point2::new(width / 2.0, height / 2.0), 0.0);
     let _ = match middle {
         Some(at) => writeln!(words, ", the middle of its picture is the floor at [{:.2}, {:.2}]", at.x, at.y),
         None => writeln!(words, ", the middle of its picture is above the horizon"),

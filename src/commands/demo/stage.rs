@@ -2,8 +2,7 @@
 //! daemon as a child. What goes up last comes down first.
 
 use super::DemoArgs;
-#[cfg(feature = "cameras")]
-use crate::base::Point2;
+use crate::base::secret;
 use crate::shop::{CameraKind, Shop};
 use crate::sim::broker::Mosquitto;
 use crate::sim::daemon::{Daemon, Household, last_words};
@@ -57,7 +56,7 @@ impl Stage {
         let dir = PrivateDir::new(args.keep.as_deref()).map_err(|err| format!("making the demo's directory: {err}"))?;
         let shop = if args.rendered { rendered_shop()? } else { demo_shop()? };
         let broker = Mosquitto::start(&dir.path).map_err(|err| err.to_string())?;
-        let upstream_token = secret()?;
+        let upstream_token = secret::drawn();
         let options = UpstreamOptions { token: Some(upstream_token.clone()), ..UpstreamOptions::default() };
         let upstream = Upstream::start(options).map_err(|err| format!("starting the reference upstream: {err}"))?;
         let web_port = match args.port {
@@ -68,7 +67,7 @@ impl Stage {
             dir: dir.path.clone(),
             mqtt_port: broker.port,
             web_port,
-            web_token: secret()?,
+            web_token: secret::drawn(),
             upstream_url: upstream.url(),
             upstream_token,
             more: if args.rendered { LOOKS.to_owned() } else { String::new() },
@@ -103,8 +102,8 @@ impl Stage {
                 SimCamera::showing(&camera.id, camera.size, painter, 0)?
             } else {
                 let now = now.clone();
-                let floor = |figure: &Figure| Point2::new(figure.stance.floor.x.into(), figure.stance.floor.y.into());
-                SimCamera::start(camera, &bays, move || now.get().figures.iter().map(floor).collect(), 0)?
+                let standing = move || now.get().figures.iter().map(Figure::floor).collect();
+                SimCamera::start(camera, &bays, standing, 0)?
             };
             let here = shop.layout.cameras.get_mut(&camera.id).expect("a view is of one of its cameras");
             here.kind = CameraKind::Rtsp { url: simulated.url().to_owned() };
@@ -252,13 +251,6 @@ impl Drop for PrivateDir {
             let _ = fs::remove_dir_all(&self.path);
         }
     }
-}
-
-/// 128 bits from the system, as a token.
-fn secret() -> Result<String, String> {
-    let mut bytes = [0u8; 16];
-    getrandom::fill(&mut bytes).map_err(|err| format!("drawing a token: {err}"))?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 fn free_port() -> io::Result<u16> {

@@ -2,7 +2,7 @@
 //! and at once, when everything is known to be right. What was there is kept beside what is new, under another name.
 
 use super::tls::Tls;
-use crate::base::SecretFile;
+use crate::base::{SecretFile, secret};
 use crate::commands::credentials::SECRETS;
 use crate::config::Config;
 use crate::shop::read::{CATALOGUE_FILE, PLANOGRAM_FILE, SHOP_FILE};
@@ -86,14 +86,14 @@ impl Household {
             NewFile { path: Path::new(SHOP).join(PLANOGRAM_FILE), text: planogram, mode: 0o644 },
             NewFile { path: Path::new(SHOP).join(CATALOGUE_FILE), text: catalogue, mode: 0o644 },
         ];
-        for (name, secret) in
+        for (name, given) in
             [("mqtt-password", &wanted.password), ("upstream-token", &wanted.upstream_token), ("web-token", &None)]
         {
             let path = Path::new(SECRETS).join(name);
-            let text = match (secret, name) {
-                (Some(secret), _) => secret.clone(),
+            let text = match (given, name) {
+                (Some(given), _) => given.clone(),
                 // A token that staff know already goes on being theirs.
-                (None, "web-token") if !dir.join(&path).exists() => token(),
+                (None, "web-token") if !dir.join(&path).exists() => secret::drawn(),
                 _ => continue,
             };
             files.push(NewFile { path, text: text + "\n", mode: 0o600 });
@@ -158,13 +158,6 @@ fn keep(path: &Path) -> io::Result<PathBuf> {
     let names = std::iter::once(named(".bak".into())).chain((2..).map(|n| named(format!(".bak.{n}"))));
     let free = names.into_iter().find(|name| !name.exists()).expect("numbers do not end");
     fs::rename(path, &free).map(|()| free)
-}
-
-/// 128 bits, as 32 letters and digits.
-fn token() -> String {
-    let mut bits = [0_u8; 16];
-    getrandom::fill(&mut bits).expect("a Linux machine draws random bits once it has booted");
-    bits.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn head(shop: &Shop, wanted: &Wanted) -> String {
@@ -265,12 +258,5 @@ mod tests {
             assert_eq!(keep(&path).unwrap(), dir.path().join(kept));
             assert_eq!(fs::read_to_string(dir.path().join(kept)).unwrap(), text);
         }
-    }
-
-    #[test]
-    fn tokens_are_128_bits_and_never_the_same() {
-        let (a, b) = (token(), token());
-        assert_eq!((a.len(), a.chars().all(|c| c.is_ascii_hexdigit())), (32, true));
-        assert_ne!(a, b);
     }
 }

@@ -222,8 +222,15 @@ async fn open(
             .spawn(move || model::run(weigh_requests, floor, shop, clock, counters))?
     };
     let eyes_stop = Arc::new(AtomicBool::new(false));
-    let eyes =
-        perception::spawn(&shop, &config.vision, clock, counters.clone(), looks, to_floor.clone(), eyes_stop.clone())?;
+    let eyes = perception::spawn(
+        &shop.layout,
+        &config.vision,
+        clock,
+        counters.clone(),
+        looks,
+        to_floor.clone(),
+        eyes_stop.clone(),
+    )?;
 
     // Ahead of the first tick: `up` is said when taps are heard.
     let _ = to_floor.try_send(mqtt::not_yet(clock.now()));

@@ -13,10 +13,10 @@ use crate::sim::chance::Chance;
 use crate::sim::play::Play;
 use crate::sim::record::write_lines;
 use crate::sim::render::views::equipped;
-use crate::sim::render::{Cast, Goods, Label, Renderer, Studio, View, views};
+use crate::sim::render::{Filming, Label, View, views};
 use crate::sim::script::Planned;
 use crate::sim::shops;
-use crate::sim::{Gates, suite};
+use crate::sim::suite;
 use serde::Serialize;
 use std::fs::File;
 use std::io::{self, Write};
@@ -93,20 +93,12 @@ fn film(
 ) -> Result<(usize, usize), String> {
     let failed = |err: io::Error| format!("drawing {} into {}: {err}", play.name, dir.display());
     let (seed, until_us) = (planned.seed, planned.until_us);
-    let shop = play.world.shop.clone();
-    let studio = Studio::new(shop.clone(), seed, seen_from);
-    let goods = Arc::new(Goods::of(&shop, seed));
-    let mut cast = Cast::new(seed, play.world.parameters.looks.clone());
-    let mut playback = play.playback(RECORDED_START_US, Gates::Assumed, planned);
-    playback.stock(goods.clone());
-
+    let mut filming = Filming::new(play, planned, RECORDED_START_US, seen_from)?;
     std::fs::create_dir_all(dir).map_err(failed)?;
     let create = |name: String| File::create(dir.join(name)).map(io::BufWriter::new).map_err(failed);
-    let mut cameras = Vec::new();
-    for view in seen_from {
-        cameras.push((Renderer::new(&studio, view, &goods)?, create(format!("{}.i420", view.camera.id))?));
-    }
-    let equipped = equipped(&shop, seen_from);
+    let film = |view: &View| create(format!("{}.i420", view.camera.id));
+    let mut films: Vec<_> = seen_from.iter().map(film).collect::<Result<_, _>>()?;
+    let equipped = equipped(&play.world.shop, seen_from);
     equipped.write(dir.join("shop")).map_err(|err| format!("writing {}: {err}", dir.display()))?;
     let described: Vec<_> = seen_from.iter().map(|view| view.described()).collect();
     write_lines(&dir.join("cameras.json"), &[described]).map_err(failed)?;
@@ -120,13 +112,8 @@ fn film(
         if t_us >= until_us {
             break;
         }
-        while playback.now_us() < t_us {
-            playback.step();
-        }
-        // Nobody asks for it; it must not pile up.
-        playback.truth();
-        let scene = cast.scene(&playback);
-        for (renderer, file) in &mut cameras {
+        let scene = filming.scene(t_us);
+        for (renderer, file) in filming.cameras.iter_mut().zip(&mut films) {
             let (picture, seen) = renderer.labelled(&scene);
             file.write_all(&picture).map_err(failed)?;
             people += seen.len();
@@ -137,8 +124,8 @@ fn film(
         }
         frame += 1;
     }
-    cameras.iter_mut().try_for_each(|(_, file)| file.flush()).and_then(|()| labels.flush()).map_err(failed)?;
-    Ok((frame * cameras.len(), people))
+    films.iter_mut().try_for_each(|film| film.flush()).and_then(|()| labels.flush()).map_err(failed)?;
+    Ok((frame * films.len(), people))
 }
 
 #[cfg(test)]

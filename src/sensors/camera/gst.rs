@@ -34,6 +34,12 @@ const TO_FRAMES: &str = "decodebin ! videoconvert ! video/x-raw,format={I420,NV1
 /// A pipeline that is taken down when it goes out of sight, whatever the reason.
 struct Playing(gst::Pipeline);
 
+impl Playing {
+    fn source(&self) -> Result<gst::Element, String> {
+        self.0.by_name("source").ok_or_else(|| "the source is missing".to_owned())
+    }
+}
+
 impl Drop for Playing {
     fn drop(&mut self) {
         // Its threads have stopped when this returns; the answer cannot help anybody.
@@ -52,9 +58,8 @@ pub(super) fn play_rtsp(url: &str, show: &Show) -> Ended {
     };
     let text =
         format!("rtspsrc name=source protocols=tcp latency={LATENCY_MS} drop-on-latency=true ! {TO_FRAMES} sync=false");
-    let built = build(&text, show.decoder).and_then(|(pipeline, frames)| {
-        let source = pipeline.0.by_name("source").ok_or("rtspsrc is missing")?;
-        source.set_property("location", &address.location);
+    let built = build(&text, &address.location, show.decoder).and_then(|(pipeline, frames)| {
+        let source = pipeline.source()?;
         if let Some((user, password)) = login {
             source.set_property("user-id", user);
             source.set_property("user-pw", password);
@@ -68,20 +73,15 @@ pub(super) fn play_rtsp(url: &str, show: &Show) -> Ended {
 /// At the speed it was recorded.
 pub(super) fn play_file(path: &str, show: &Show) -> Ended {
     let text = format!("filesrc name=source ! {TO_FRAMES} sync=true");
-    let built = build(&text, show.decoder).and_then(|(pipeline, frames)| {
-        pipeline.0.by_name("source").ok_or("filesrc is missing")?.set_property("location", path);
-        Ok((pipeline, frames))
-    });
-    play(built, show)
+    play(build(&text, path, show.decoder), show)
 }
 
 /// Every frame of a file, in order, as fast as they are taken: for replay and measurement. Arrival counts frames at the
 /// file's own times from zero. The error is a sentence.
 pub fn read_file(path: &std::path::Path, mut take: impl FnMut(Frame)) -> Result<usize, String> {
-    let failed = |cause: String| format!("reading video {}: {cause}", path.display());
+    let failed = failed_at(path);
     let text = format!("filesrc name=source ! {} sync=false", TO_FRAMES.replace("drop=true", "drop=false"));
-    let (pipeline, frames) = build(&text, Decoder::Auto).map_err(failed)?;
-    pipeline.0.by_name("source").ok_or_else(|| failed("filesrc is missing".into()))?.set_property("location", path);
+    let (pipeline, frames) = build(&text, path, Decoder::Auto).map_err(&failed)?;
     pipeline.0.set_state(gst::State::Playing).map_err(|cause| failed(cause.to_string()))?;
     let mut count = 0;
     while let Ok(sample) = frames.pull_sample() {
@@ -98,13 +98,9 @@ pub fn read_file(path: &std::path::Path, mut take: impl FnMut(Frame)) -> Result<
 
 /// The same file decoded and thrown away: what gstreamer alone costs. Its pictures are not counted.
 pub fn decode_file(path: &std::path::Path) -> Result<(), String> {
-    let failed = |cause: String| format!("reading video {}: {cause}", path.display());
-    gst::init().map_err(|cause| failed(cause.to_string()))?;
-    decoders::choose(Decoder::Auto);
-    let element = gst::parse::launch("filesrc name=source ! decodebin ! fakesink sync=false");
-    let element = element.map_err(|cause| failed(cause.to_string()))?;
-    let pipeline = Playing(element.downcast::<gst::Pipeline>().map_err(|_| failed("not a pipeline".to_owned()))?);
-    pipeline.0.by_name("source").ok_or_else(|| failed("filesrc is missing".into()))?.set_property("location", path);
+    let failed = failed_at(path);
+    let text = "filesrc name=source ! decodebin ! fakesink sync=false";
+    let pipeline = launch(text, path, Decoder::Auto).map_err(&failed)?;
     pipeline.0.set_state(gst::State::Playing).map_err(|cause| failed(cause.to_string()))?;
     match ending(&pipeline.0, gst::ClockTime::from_seconds(120), &mut None) {
         Some(Ended::Failed(cause)) => Err(failed(cause)),
@@ -113,13 +109,26 @@ pub fn decode_file(path: &std::path::Path) -> Result<(), String> {
     }
 }
 
-fn build(text: &str, decoder: Decoder) -> Result<(Playing, AppSink), String> {
+fn failed_at(path: &std::path::Path) -> impl Fn(String) -> String {
+    let what = format!("reading video {}", path.display());
+    move |cause| format!("{what}: {cause}")
+}
+
+/// A pipeline of which one element is `source`, at a location.
+fn launch(text: &str, location: impl Into<gst::glib::Value>, decoder: Decoder) -> Result<Playing, String> {
     gst::init().map_err(|cause| format!("starting gstreamer: {cause}"))?;
     decoders::choose(decoder);
     let element = gst::parse::launch(text).map_err(|cause| {
         format!("building the pipeline: {cause}; are gstreamer's plugins -good, -bad and -libav installed?")
     })?;
     let pipeline = Playing(element.downcast::<gst::Pipeline>().map_err(|_| "not a pipeline".to_owned())?);
+    pipeline.source()?.set_property_from_value("location", &location.into());
+    Ok(pipeline)
+}
+
+/// The same, and its frames.
+fn build(text: &str, location: impl Into<gst::glib::Value>, decoder: Decoder) -> Result<(Playing, AppSink), String> {
+    let pipeline = launch(text, location, decoder)?;
     let frames = pipeline.0.by_name("frames").and_then(|element| element.downcast::<AppSink>().ok());
     frames.map(|frames| (pipeline, frames)).ok_or_else(|| "appsink is missing".to_owned())
 }

@@ -17,6 +17,8 @@ pub mod gst;
 #[cfg(feature = "cameras")]
 pub mod jpeg;
 #[cfg(feature = "cameras")]
+mod peek;
+#[cfg(feature = "cameras")]
 pub mod usb;
 #[cfg(feature = "cameras")]
 mod watch;
@@ -25,6 +27,8 @@ pub use frame::{Frame, Pixels, Plane};
 pub use fresh::Fault;
 pub use health::{Health, Healths, State};
 pub use mailroom::Mailroom;
+#[cfg(feature = "cameras")]
+pub use peek::Peek;
 #[cfg(feature = "cameras")]
 pub use watch::{Watch, watch};
 

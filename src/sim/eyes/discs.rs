@@ -3,7 +3,7 @@
 
 use super::Painter;
 use crate::base::{Point2, Point3};
-use crate::perception::floor_point::{Projection, pixel_of};
+use crate::shop::projection::{Projection, pixel_of};
 use crate::sim::render::views::turned;
 
 /// A body is a disc of this radius, metres: shoulders and a coat.
@@ -70,7 +70,7 @@ impl Discs {
         self.floor = vec![FLOOR; self.width * self.height];
         for bay in &self.bays {
             let seen = bay.iter().filter_map(|corner| pixel_of(&self.projection, corner.at_height(0.0)));
-            let corners: Vec<Point2> = seen.map(|(u, v)| Point2::new(u, v)).collect();
+            let corners: Vec<Point2> = seen.collect();
             let size = (self.width, self.height);
             fill(&mut self.floor, size, bounds(&corners), BAY, |p| crate::base::geometry::within(&corners, p));
         }
@@ -78,10 +78,7 @@ impl Discs {
 
     /// A disc of [`BODY_RADIUS_M`] at [`BODY_HEIGHT_M`], as the camera sees it: an ellipse.
     fn body(&self, picture: &mut [u8], at: Point2) {
-        let seen = |dx: f64, dy: f64| {
-            let (u, v) = pixel_of(&self.projection, Point3::new(at.x + dx, at.y + dy, BODY_HEIGHT_M))?;
-            Some(Point2::new(u, v))
-        };
+        let seen = |dx: f64, dy: f64| pixel_of(&self.projection, Point3::new(at.x + dx, at.y + dy, BODY_HEIGHT_M));
         let (r, size) = (BODY_RADIUS_M, (self.width, self.height));
         let (Some(middle), Some(right), Some(up)) = (seen(0.0, 0.0), seen(r, 0.0), seen(0.0, r)) else { return };
         let (ax, ay) = (right.x - middle.x, right.y - middle.y);

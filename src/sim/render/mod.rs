@@ -15,6 +15,7 @@ pub mod backdrop;
 pub mod body;
 pub mod decor;
 pub mod dress;
+pub mod filming;
 pub mod goods;
 pub mod grain;
 pub mod label;
@@ -30,6 +31,7 @@ pub mod stance;
 mod tests;
 pub mod views;
 
+pub use filming::Filming;
 pub use goods::Goods;
 pub use label::Label;
 pub use renderer::{Renderer, Studio};

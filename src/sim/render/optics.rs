@@ -5,7 +5,7 @@
 
 use super::solid::{V3, v3};
 use crate::base::{Point2, Point3};
-use crate::shop::pose::project;
+use crate::shop::projection::pixel_of;
 use crate::shop::{Camera, Lens};
 
 /// What is nearer than this to the camera, metres, is not drawn.
@@ -112,7 +112,7 @@ impl Optics {
         if f64::from(self.depth(p)) < NEAR_M {
             return None;
         }
-        let ideal = project(&self.projection, p.into())?;
+        let ideal = pixel_of(&self.projection, p.into())?;
         let seen = match &self.lens {
             Some(lens) => {
                 let out = (radius(lens, ideal) / self.widest).max(1.0);

@@ -5,7 +5,7 @@
 use super::dress::Dress;
 use super::goods::Goods;
 use super::stance::{Stance, Walk};
-use crate::base::ProductId;
+use crate::base::{Point2, ProductId};
 use crate::sim::looks::{Looks, Wardrobe};
 use crate::sim::{Playback, person::Pose};
 use std::collections::BTreeMap;
@@ -25,6 +25,13 @@ pub struct Figure {
     pub dress: Arc<Dress>,
     /// In the left and in the right hand.
     pub items: [Option<ProductId>; 2],
+}
+
+impl Figure {
+    /// Where they stand, metres.
+    pub fn floor(&self) -> Point2 {
+        Point2::new(self.stance.floor.x.into(), self.stance.floor.y.into())
+    }
 }
 
 /// The scene of now: one for all cameras of a shop, each of which looks when it likes.

@@ -9,17 +9,17 @@ use super::scene::Figure;
 use super::solid::V3;
 use super::stance::{Stance, Walk};
 use super::views::{View, views};
-use super::{Cast, Goods, Label, Renderer, Scene, Studio};
+use super::{Filming, Goods, Label, Renderer, Scene, Studio};
 use crate::base::geometry::within;
 use crate::base::{CameraId, Point2, Point3, ProductId};
-use crate::shop::pose::{Pose as Stand, project};
+use crate::shop::pose::Pose as Stand;
+use crate::shop::projection::pixel_of;
 use crate::shop::{Camera, CameraKind, Lens, Shop};
 use crate::sim::chance::Chance;
-use crate::sim::looks::Looks;
 use crate::sim::person::{Handling, Pose, Reach, Stature, Unit};
 use crate::sim::shops::{self, Part};
 use crate::sim::strip::strip;
-use crate::sim::{Gates, suite};
+use crate::sim::suite;
 use std::sync::Arc;
 
 mod steady;
@@ -205,7 +205,7 @@ fn a_straight_edge_is_drawn_where_the_lens_bends_it() {
     for k in 1..40 {
         let at = board.origin + board.along * (board.long_m * k as f32 / 40.0);
         let pixel = |p: V3| {
-            let ideal = project(&projection, p.into()).unwrap();
+            let ideal = pixel_of(&projection, p.into()).unwrap();
             (ideal, BENT.distort(ideal))
         };
         let shown = |p: V3| {
@@ -237,7 +237,7 @@ fn a_knocked_camera_hangs_where_it_hung_and_looks_to_its_right() {
         let projection = knocked.camera.projection.unwrap();
         let stand = BENT.pose_of(&projection).expect("the same lens");
         // What was in the middle is so much to the left of it.
-        let target = project(&projection, Point3::new(2.0, 2.4, 0.9)).unwrap();
+        let target = pixel_of(&projection, Point3::new(2.0, 2.4, 0.9)).unwrap();
         let left = BENT.cx - BENT.fx * libm::tan(f64::to_radians(right_deg));
         assert!(
             (target.x - left).abs() < 1e-6 && (target.y - BENT.cy).abs() < 1e-6,
@@ -253,19 +253,9 @@ fn a_seed_is_a_picture_in_whatever_order_they_are_drawn() {
     let film = |seed: u64, moments_s: &[i64]| {
         let planned = play.plan(seed, 0).unwrap();
         let view = view("c", [0.6, 0.6, 2.6], [1.6, 2.6, 0.8]);
-        let studio = Studio::new(shop.clone(), seed, std::slice::from_ref(&view));
-        let goods = Arc::new(Goods::of(&shop, seed));
-        let mut renderer = Renderer::new(&studio, &view, &goods).unwrap();
-        let mut cast = Cast::new(planned.seed, Looks::default());
-        let mut playback = play.playback(0, Gates::Assumed, planned);
-        playback.stock(goods);
-        let scenes = moments_s.iter().map(|s| {
-            while playback.now_us() < s * 1_000_000 {
-                playback.step();
-            }
-            cast.scene(&playback)
-        });
-        let scenes: Vec<Scene> = scenes.collect();
+        let mut filming = Filming::new(&play, planned, 0, std::slice::from_ref(&view)).unwrap();
+        let scenes: Vec<Scene> = moments_s.iter().map(|s| filming.scene(s * 1_000_000)).collect();
+        let renderer = &mut filming.cameras[0];
         let mut pictures: Vec<_> = scenes.iter().rev().map(|scene| renderer.labelled(scene)).collect();
         pictures.reverse();
         assert!(pictures.last().unwrap() == &renderer.labelled(scenes.last().unwrap()));
@@ -298,7 +288,7 @@ fn four_cameras_hang_in_every_drawn_shop_and_see_its_floor() {
             let p = Point2::new(f64::from(i) * 0.25, f64::from(j) * 0.25);
             if within(&shop.layout.outline, p) && !shop.layout.bays.values().any(|bay| within(&bay.footprint, p)) {
                 let is_seen = |view: &View| {
-                    let ideal = project(&view.camera.projection.unwrap(), p.at_height(1.2))?;
+                    let ideal = pixel_of(&view.camera.projection.unwrap(), p.at_height(1.2))?;
                     let at = view.lens.map_or(ideal, |lens| lens.distort(ideal));
                     ((0.0..640.0).contains(&at.x) && (0.0..360.0).contains(&at.y)).then_some(())
                 };

@@ -6,7 +6,9 @@
 
 use crate::base::geometry::within;
 use crate::base::{CameraId, Point2, Point3};
+use crate::shop::decompose::decompose;
 use crate::shop::pose::Pose;
+use crate::shop::projection::{Projection, ray};
 use crate::shop::{Camera, CameraKind, Layout, Lens, Shop};
 use crate::sim::chance::Chance;
 use serde::Serialize;
@@ -28,7 +30,7 @@ pub struct Described {
     camera: CameraId,
     size: (u32, u32),
     /// World metres (x, y, z, 1) to undistorted pixels (u w, v w, w).
-    projection: [[f64; 4]; 3],
+    projection: Projection,
     /// Brown-Conrady; `null`: straight.
     lens: Option<LensTerms>,
     position_m: Point3,
@@ -100,19 +102,8 @@ pub fn equipped(shop: &Shop, views: &[View]) -> Shop {
 impl View {
     /// Where the camera hangs: the point that its projection takes to nowhere.
     pub fn eye(&self) -> Point3 {
-        let Some(p) = self.camera.projection else { return Point3::default() };
-        // Cramer's rule for M c = -p.
-        let det = |c: [[f64; 3]; 3]| {
-            c[0][0] * (c[1][1] * c[2][2] - c[1][2] * c[2][1]) - c[0][1] * (c[1][0] * c[2][2] - c[1][2] * c[2][0])
-                + c[0][2] * (c[1][0] * c[2][1] - c[1][1] * c[2][0])
-        };
-        let m = p.map(|row| [row[0], row[1], row[2]]);
-        let with = |column: usize| {
-            let mut changed = m;
-            (0..3).for_each(|row| changed[row][column] = -p[row][3]);
-            det(changed) / det(m)
-        };
-        Point3::new(with(0), with(1), with(2))
+        let any = |p: Projection| ray(&p, Point2::default());
+        self.camera.projection.and_then(any).map_or(Point3::default(), |ray| ray.from)
     }
 
     /// The same camera after a knock: where it hung, looking so many degrees to its right.
@@ -136,21 +127,11 @@ impl View {
     }
 }
 
-/// What a camera sees that is turned to its right where it hangs, degrees.
-pub fn turned(projection: &[[f64; 4]; 3], right_deg: f64) -> [[f64; 4]; 3] {
-    // P = K [R | t] with K upper triangular: R's rows are the camera's axes, found from the last row up (Gram-Schmidt), each
-    // with its part of t.
-    let dot = |a: &[f64; 4], b: &[f64; 4]| (0..3).map(|i| a[i] * b[i]).sum::<f64>();
-    let mix = |f: f64, a: &[f64; 4], g: f64, b: &[f64; 4]| [0, 1, 2, 3].map(|i| f * a[i] + g * b[i]);
-    let unit = |a: &[f64; 4]| a.map(|x| x / dot(a, a).sqrt());
-    let [u, v, w] = projection;
-    let z = unit(w);
-    let y = unit(&mix(1.0, v, -dot(v, &z), &z));
-    let x = unit(&mix(1.0, &mix(1.0, u, -dot(u, &z), &z), -dot(u, &y), &y));
-    let (sin, cos) = libm::sincos(right_deg.to_radians());
-    let (right, ahead) = (mix(cos, &x, -sin, &z), mix(sin, &x, cos, &z));
-    let row = |p: &[f64; 4]| mix(1.0, &mix(dot(p, &x), &right, dot(p, &y), &y), dot(p, &z), &ahead);
-    [row(u), row(v), row(w)]
+/// What a camera sees that is turned to its right where it hangs, degrees. What is no camera stays as it is.
+pub fn turned(projection: &Projection, right_deg: f64) -> Projection {
+    let Ok((lens, hung)) = decompose(projection) else { return *projection };
+    // About its own y, which points down.
+    lens.projection(&hung.compose(&Pose::new(Point3::default(), [0.0, right_deg.to_radians(), 0.0])))
 }
 
 fn middle(outline: &[Point2]) -> Point2 {

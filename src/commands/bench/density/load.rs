@@ -1,13 +1,14 @@
 //! Films of a crowd, and the whole of perception looking at many of them.
 
 use super::super::figure::quantile;
+use super::super::processor;
 use super::super::vision::rendered;
 use crate::base::time::Clock;
-use crate::base::{CameraId, Counters, ShopId, ShopTime};
+use crate::base::{CameraId, Counters, ShopTime};
 use crate::events::Observation;
 use crate::perception::{self, VisionOptions};
 use crate::sensors::Incoming;
-use crate::shop::{Camera, CameraKind, Catalogue, Layout, Planogram, Shop};
+use crate::shop::{Camera, CameraKind, Layout};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
@@ -101,23 +102,14 @@ fn load(films: &[PathBuf], cameras: usize, seconds: f64) -> Result<Load, String>
         Camera { id, kind: CameraKind::File { path }, covers: vec![], projection: None, size: (640, 360) }
     };
     let cameras_of = (0..cameras).map(camera).map(|camera| (camera.id.clone(), camera)).collect();
-    let shop = Shop {
-        id: ShopId::new("density"),
-        name: "Density".into(),
-        currency: "EUR".into(),
-        timezone: "UTC".into(),
-        tax_included: true,
-        layout: Layout { cameras: cameras_of, ..Layout::default() },
-        planogram: Planogram::default(),
-        catalogue: Catalogue::default(),
-    };
+    let layout = Layout { cameras: cameras_of, ..Layout::default() };
     let options =
         VisionOptions { model: rendered::MODEL.into(), confidence_min: rendered::SURE, ..VisionOptions::default() };
     let (counters, stop) = (Counters::default(), Arc::new(AtomicBool::new(false)));
     let (_asking, looks) = mpsc::channel(1);
     let (floor_tx, mut floor) = mpsc::channel(256);
     let clock = Clock::anchored_after(ShopTime(0));
-    let vision = perception::spawn(&Arc::new(shop), &options, clock, counters.clone(), looks, floor_tx, stop.clone());
+    let vision = perception::spawn(&layout, &options, clock, counters.clone(), looks, floor_tx, stop.clone());
     let vision = vision.map_err(|error| error.to_string())?;
 
     // Every camera plays and the model is warm before anything is counted.
@@ -129,7 +121,7 @@ fn load(films: &[PathBuf], cameras: usize, seconds: f64) -> Result<Load, String>
         let Observation::People(people) = stamped.observation else { continue };
         match &began {
             None if opened.elapsed() > Duration::from_secs(3) => {
-                began = Some((Instant::now(), looked(&counters), cpu_s()));
+                began = Some((Instant::now(), looked(&counters), processor::process_s()));
             }
             None => {}
             Some((since, ..)) => {
@@ -142,7 +134,7 @@ fn load(films: &[PathBuf], cameras: usize, seconds: f64) -> Result<Load, String>
     }
     let (since, looks, cpu) = began.expect("counted until now");
     let took_s = since.elapsed().as_secs_f64();
-    let (looks, cpu) = (looked(&counters) - looks, cpu_s() - cpu);
+    let (looks, cpu) = (looked(&counters) - looks, processor::process_s() - cpu);
     stop.store(true, Ordering::Relaxed);
     floor.close();
     vision.join();
@@ -155,12 +147,4 @@ fn load(films: &[PathBuf], cameras: usize, seconds: f64) -> Result<Load, String>
 
 fn looked(counters: &Counters) -> u64 {
     counters.get("perception.looks") + counters.get("perception.looks.forced")
-}
-
-/// Seconds all threads of this process have worked.
-fn cpu_s() -> f64 {
-    let mut spent = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: a plain system call that fills the structure it is given.
-    unsafe { libc::clock_gettime(libc::CLOCK_PROCESS_CPUTIME_ID, &mut spent) };
-    spent.tv_sec as f64 + spent.tv_nsec as f64 * 1e-9
 }

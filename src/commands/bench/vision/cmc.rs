@@ -3,7 +3,8 @@
 //! against where people were and against the published tracker's figures.
 
 use super::data::{box_of, rows};
-use super::measures::{Moment, Scores, score};
+use super::floor::{Standing, moment, said};
+use super::measures::{Scores, score};
 use crate::base::{Box2, CameraId, Point2, ShopTime};
 use crate::events::{People, Person};
 use crate::shop::{Camera, CameraKind, Layout};
@@ -21,14 +22,10 @@ const SURE: f64 = 0.6;
 const KNOWN_X_M: std::ops::RangeInclusive<f64> = 2.03..=6.30;
 /// The room, m.
 const ROOM_Y_M: std::ops::RangeInclusive<f64> = 0.0..=3.41;
-/// Whoever was seen this lately is said to be there, us.
-const THERE_US: i64 = 1_000_000;
-/// Further off is somebody else, m.
-const GATE_M: f64 = 0.5;
 
-type Frames = BTreeMap<i64, Vec<(u64, Point2)>>;
+type Frames = BTreeMap<i64, Vec<Standing>>;
 
-/// Follows everybody through a sequence with these cameras. Mean loss of the scores is the mean error over twice the gate.
+/// Follows everybody through a sequence with these cameras.
 pub fn track(cmc: &Path, name: &str, cameras: &[usize]) -> Result<Scores, String> {
     let truth = places(&cmc.join(name).join("GT_WORLD_CENTROID.txt"))?;
     let layout = layout(cmc, cameras)?;
@@ -50,20 +47,10 @@ pub fn track(cmc: &Path, name: &str, cameras: &[usize]) -> Result<Scores, String
             let look = People { camera: camera.clone(), boot: "1".into(), seq: frame as u64, t_us: t.0, people };
             plan.look(&look, t, &layout);
         }
-        for (older, newer) in plan.twins(t) {
-            plan.merge(older, newer);
-        }
-        let there = plan.bodies().filter(|body| t.since(body.last().t) <= THERE_US && body.is_likely());
-        let said: Vec<(u64, Point2)> = there.map(|body| (body.id.0, body.last().floor)).collect();
         let nobody = Vec::new();
-        moments.push(moment(&known(truth.get(&frame).unwrap_or(&nobody)), &known(&said)));
+        moments.push(moment(&known(truth.get(&frame).unwrap_or(&nobody)), &known(&said(&mut plan, t))));
     }
     Ok(score(&moments))
-}
-
-/// Mean distance of what was found, cm.
-pub fn error_cm(scores: &Scores) -> f64 {
-    scores.mean_loss * 2.0 * GATE_M * 100.0
 }
 
 fn id(camera: usize) -> CameraId {
@@ -110,16 +97,7 @@ fn places(path: &Path) -> Result<Frames, String> {
     Ok(frames)
 }
 
-fn known(people: &[(u64, Point2)]) -> Vec<(u64, Point2)> {
+fn known(people: &[Standing]) -> Vec<Standing> {
     let inside = |at: &Point2| KNOWN_X_M.contains(&at.x) && ROOM_Y_M.contains(&at.y);
     people.iter().copied().filter(|(_, at)| inside(at)).collect()
-}
-
-fn moment(truth: &[(u64, Point2)], said: &[(u64, Point2)]) -> Moment {
-    let similarity = |a: Point2, b: Point2| (1.0 - a.distance(b) / (2.0 * GATE_M)).max(0.0);
-    Moment {
-        truth: truth.iter().map(|(id, _)| *id).collect(),
-        said: said.iter().map(|(id, _)| *id).collect(),
-        similarity: truth.iter().map(|(_, a)| said.iter().map(|(_, b)| similarity(*a, *b)).collect()).collect(),
-    }
 }

@@ -11,6 +11,7 @@ mod cmc;
 mod data;
 #[cfg(all(feature = "cameras", feature = "onnx"))]
 mod decoding;
+mod floor;
 mod measures;
 mod mot;
 #[cfg(all(feature = "cameras", feature = "onnx"))]
@@ -48,25 +49,29 @@ pub const PROMISES: [Promise; 16] = [
     share("vision.decode_ratio", Bar::AtMost(1.2)),
 ];
 
-/// Figures of recorded data, of drawn pictures.
+/// Recordings first, then drawn pictures, then decoding.
 const RECORDED: usize = 11;
+const DRAWN: usize = 4;
 
 pub fn measure(how: Measure, notes: &mut Vec<String>) -> Result<Vec<Figure>, String> {
     let data = std::env::var_os("CARRYOUT_FIELD_DATA").map(PathBuf::from).filter(|dir| dir.is_dir());
-    let mut figures = match &data {
+    let unmeasured = |promises: &[Promise]| promises.iter().map(|promise| promise.measured(None, 0)).collect();
+    let (of_recordings, of_pictures) = (&PROMISES[..RECORDED], &PROMISES[RECORDED..RECORDED + DRAWN]);
+    let mut figures: Vec<Figure> = match &data {
         Some(data) => recorded(data, notes)?,
         None => {
             eprintln!("carryout bench vision: the recordings are not here: CARRYOUT_FIELD_DATA names no directory");
-            PROMISES[..RECORDED].iter().map(|promise| promise.measured(None, 0)).collect()
+            unmeasured(of_recordings)
         }
     };
     figures.extend(drawn(how, notes).unwrap_or_else(|why| {
         eprintln!("carryout bench vision: drawn pictures were not looked at: {why}");
-        PROMISES[RECORDED..RECORDED + 4].iter().map(|promise| promise.measured(None, 0)).collect()
+        unmeasured(of_pictures)
     }));
     figures.push(decode_ratio(data.as_deref(), notes).unwrap_or_else(|why| {
         eprintln!("carryout bench vision: decoding was not measured: {why}");
-        PROMISES[RECORDED + 4].measured(None, 0)
+        let [.., ratio] = &PROMISES;
+        ratio.measured(None, 0)
     }));
     Ok(figures)
 }
@@ -100,7 +105,7 @@ fn drawn(how: Measure, notes: &mut Vec<String>) -> Result<Vec<Figure>, String> {
     }
     let [five, fifteen] = [&all[0], &all[1]];
     let (found, there) = (five.found + fifteen.found, five.there + fifteen.there);
-    let [recall, error, idf1_5, idf1_15] = [0, 1, 2, 3].map(|n| &PROMISES[RECORDED + n]);
+    let [.., recall, error, idf1_5, idf1_15, _] = &PROMISES;
     Ok(vec![
         recall.measured(Some(found as f64 / there.max(1) as f64), there),
         error.measured(Some((five.error_m() + fifteen.error_m()) / 2.0), there),
@@ -117,7 +122,8 @@ fn drawn(_: Measure, _: &mut Vec<String>) -> Result<Vec<Figure>, String> {
 #[cfg(all(feature = "cameras", feature = "onnx"))]
 fn decode_ratio(data: Option<&Path>, notes: &mut Vec<String>) -> Result<Figure, String> {
     let video = data.ok_or("the recordings are not here")?.join("video/walkers_480x360.mp4");
-    Ok(PROMISES[RECORDED + 4].measured(decoding::ratio(&video, notes)?, super::figure::ROUNDS))
+    let [.., ratio] = &PROMISES;
+    Ok(ratio.measured(decoding::ratio(&video, notes)?, super::figure::ROUNDS))
 }
 
 #[cfg(not(all(feature = "cameras", feature = "onnx")))]
@@ -155,13 +161,13 @@ fn recorded(data: &Path, notes: &mut Vec<String>) -> Result<Vec<Figure>, String>
     notes.push(line("CMC2", &all[1]));
     let n = |scores: &Scores| scores.found + scores.missed;
     let worst = |of: fn(&Scores) -> f64| less.iter().map(of).fold(f64::INFINITY, f64::min);
-    let furthest = less.iter().map(cmc::error_cm).fold(0.0, f64::max);
+    let furthest = less.iter().map(floor::error_cm).fold(0.0, f64::max);
     figures.extend([
         mota1.measured(Some(100.0 * all[0].mota), n(&all[0])),
-        error1.measured(Some(cmc::error_cm(&all[0])), n(&all[0])),
+        error1.measured(Some(floor::error_cm(&all[0])), n(&all[0])),
         mota2.measured(Some(100.0 * all[1].mota), n(&all[1])),
         idf1.measured(Some(100.0 * all[1].idf1), n(&all[1])),
-        error2.measured(Some(cmc::error_cm(&all[1])), n(&all[1])),
+        error2.measured(Some(floor::error_cm(&all[1])), n(&all[1])),
         less_mota.measured(Some(100.0 * worst(|scores| scores.mota)), less.len()),
         less_idf1.measured(Some(100.0 * worst(|scores| scores.idf1)), less.len()),
         less_error.measured(Some(furthest), less.len()),

@@ -5,6 +5,7 @@
 //! * `floor_error_m`: mean distance between where somebody stands and where their body is, of those within 0.5 m.
 //! * `idf1`: bodies against people on the floor, as `cmc` counts them.
 
+use super::floor::{GATE_M, Standing, moment, said};
 use super::measures::{Moment, Scores, score};
 use crate::base::{Box2, Point2, ShopTime};
 use crate::commands::simulate::RECORDED_START_US;
@@ -15,10 +16,11 @@ use crate::perception::place::Eye;
 use crate::sensors::camera::{Frame, Pixels, Plane};
 use crate::shop::Layout;
 use crate::sim::render::views::equipped;
-use crate::sim::render::{Cast, Goods, Label, Renderer, Studio, views};
+use crate::sim::render::{Filming, Label, Scene, View, views};
 use crate::sim::shops::{self, Part};
-use crate::sim::{Gates, Playback, suite};
+use crate::sim::suite;
 use crate::tracking::Plan;
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -31,10 +33,6 @@ pub const SURE: f64 = 0.3;
 const EVERY_US: i64 = 100_000;
 /// Who is hidden to this share is not asked for.
 const VISIBLE: f64 = 0.5;
-/// Whoever was seen this lately is said to be there, us.
-const THERE_US: i64 = 1_000_000;
-/// Further off is somebody else, m.
-const GATE_M: f64 = 0.5;
 /// After so long all are inside who will be at once, us.
 const COME_US: i64 = 40_000_000;
 
@@ -103,19 +101,12 @@ pub fn watch(crowd: Crowd, seed: u64, seconds: f64, detector: &mut Detector) -> 
     let shop = Arc::new(shops::sized(Part::HeldBack, seed, crowd.floor_m2));
     let play = suite::crowd(format!("crowd of {}", crowd.people), shop.clone(), crowd.parties, 0.0)?;
     let planned = play.plan(seed, RECORDED_START_US)?;
-    let (seed, until_us) = (planned.seed, planned.until_us);
-    let seen_from = views(&shop, seed);
-    let (studio, goods) = (Studio::new(shop.clone(), seed, &seen_from), Arc::new(Goods::of(&shop, seed)));
-    let mut cast = Cast::new(seed, play.world.parameters.looks.clone());
-    let mut playback = play.playback(RECORDED_START_US, Gates::Assumed, planned);
-    playback.stock(goods.clone());
+    let (until_us, seen_from) = (planned.until_us, views(&shop, planned.seed));
+    let mut filming = Filming::new(&play, planned, RECORDED_START_US, &seen_from)?;
     let wardrobe = Wardrobe::open().map_err(|error| format!("opening a wardrobe: {error}"))?;
-    let mut eyes = Vec::new();
-    for view in &seen_from {
-        let eye = Eye::new(view.camera.clone(), view.lens, "1".into(), SURE);
-        eyes.push((Renderer::new(&studio, view, &goods)?, eye));
-    }
-    let mut room = Room { layout: equipped(&shop, &seen_from).layout, plan: Plan::default(), seen: Seen::default() };
+    let eye = |view: &View| Eye::new(view.camera.clone(), view.lens, "1".into(), SURE);
+    let mut eyes: Vec<Eye> = seen_from.iter().map(eye).collect();
+    let mut room = Room::new(equipped(&shop, &seen_from).layout);
 
     let mut t_us = RECORDED_START_US;
     let (mut first_us, mut full_us) = (None, None);
@@ -125,14 +116,8 @@ pub fn watch(crowd: Crowd, seed: u64, seconds: f64, detector: &mut Detector) -> 
         if over || t_us >= until_us {
             return Ok(room.seen);
         }
-        advance(&mut playback, t_us);
-        let scene = cast.scene(&playback);
-        let standing: Vec<(u64, Point2)> = scene
-            .figures
-            .iter()
-            .map(|figure| (name(&figure.body), Point2::new(figure.stance.floor.x.into(), figure.stance.floor.y.into())))
-            .filter(|(_, at)| room.layout.is_inside(*at))
-            .collect();
+        let scene = filming.scene(t_us);
+        let standing = room.standing(&scene);
         // Nobody draws an empty shop for nothing.
         if standing.is_empty() && full_us.is_none() {
             continue;
@@ -142,7 +127,7 @@ pub fn watch(crowd: Crowd, seed: u64, seconds: f64, detector: &mut Detector) -> 
             full_us.get_or_insert(t_us);
         }
         let t = ShopTime(t_us);
-        for (renderer, eye) in &mut eyes {
+        for (renderer, eye) in filming.cameras.iter_mut().zip(&mut eyes) {
             let (picture, labels) = renderer.labelled(&scene);
             let frame = frame(renderer.size(), &picture, t)?;
             let mut found = detector.look(&frame).map_err(|error| error.to_string())?;
@@ -164,45 +149,54 @@ pub fn films(dir: &Path, seed: u64, seconds: f64) -> Result<Vec<PathBuf>, String
     let shop = Arc::new(shops::sized(Part::HeldBack, seed, 30.0));
     let play = suite::crowd("film".into(), shop.clone(), 6, 0.0)?;
     let planned = play.plan(seed, RECORDED_START_US)?;
-    let seed = planned.seed;
-    let seen_from = views(&shop, seed);
-    let (studio, goods) = (Studio::new(shop.clone(), seed, &seen_from), Arc::new(Goods::of(&shop, seed)));
-    let mut cast = Cast::new(seed, play.world.parameters.looks.clone());
-    let mut playback = play.playback(RECORDED_START_US, Gates::Assumed, planned);
-    playback.stock(goods.clone());
-    let mut cameras = Vec::new();
-    for (n, view) in seen_from.iter().enumerate() {
+    let seen_from = views(&shop, planned.seed);
+    let mut filming = Filming::new(&play, planned, RECORDED_START_US, &seen_from)?;
+    let mut films = Vec::new();
+    for n in 0..seen_from.len() {
         let path = dir.join(format!("{n}.i420"));
-        let file = std::io::BufWriter::new(std::fs::File::create(&path).map_err(failed)?);
-        cameras.push((Renderer::new(&studio, view, &goods)?, file, path));
+        films.push((std::io::BufWriter::new(std::fs::File::create(&path).map_err(failed)?), path));
     }
     // Half a minute on they are inside.
     let begin_us = RECORDED_START_US + 30_000_000;
     for n in 0..(seconds * 1e6) as i64 / EVERY_US {
-        advance(&mut playback, begin_us + n * EVERY_US);
-        let scene = cast.scene(&playback);
-        for (renderer, file, _) in &mut cameras {
+        let scene = filming.scene(begin_us + n * EVERY_US);
+        for (renderer, (file, _)) in filming.cameras.iter_mut().zip(&mut films) {
             file.write_all(&renderer.picture(&scene)).map_err(failed)?;
         }
     }
-    cameras.iter_mut().try_for_each(|(_, file, _)| file.flush()).map_err(failed)?;
-    Ok(cameras.into_iter().map(|(_, _, path)| path).collect())
+    films.iter_mut().try_for_each(|(file, _)| file.flush()).map_err(failed)?;
+    Ok(films.into_iter().map(|(_, path)| path).collect())
 }
 
 struct Room {
     layout: Layout,
     plan: Plan,
     seen: Seen,
+    /// In the order of their first appearance.
+    numbers: BTreeMap<String, u64>,
 }
 
 impl Room {
-    fn moment(&mut self, standing: &[(u64, Point2)], t: ShopTime, counts: bool) {
-        for (older, newer) in self.plan.twins(t) {
-            self.plan.merge(older, newer);
+    fn new(layout: Layout) -> Room {
+        Room { layout, plan: Plan::default(), seen: Seen::default(), numbers: BTreeMap::new() }
+    }
+
+    /// Who is inside, by their numbers.
+    fn standing(&mut self, scene: &Scene) -> Vec<Standing> {
+        let mut standing = Vec::new();
+        for figure in &scene.figures {
+            let at = figure.floor();
+            if self.layout.is_inside(at) {
+                let next = self.numbers.len() as u64;
+                standing.push((*self.numbers.entry(figure.body.clone()).or_insert(next), at));
+            }
         }
-        let there = self.plan.bodies().filter(|body| t.since(body.last().t) <= THERE_US && body.is_likely());
-        let said: Vec<(u64, Point2)> = there.map(|body| (body.id.0, body.last().floor)).collect();
-        let said: Vec<(u64, Point2)> = said.into_iter().filter(|(_, at)| self.layout.is_inside(*at)).collect();
+        standing
+    }
+
+    fn moment(&mut self, standing: &[Standing], t: ShopTime, counts: bool) {
+        let mut said = said(&mut self.plan, t);
+        said.retain(|(_, at)| self.layout.is_inside(*at));
         if !counts {
             return;
         }
@@ -212,12 +206,7 @@ impl Room {
             self.seen.close += 1;
         }
         self.seen.inside += standing.len();
-        let similarity = |a: Point2, b: Point2| (1.0 - a.distance(b) / (2.0 * GATE_M)).max(0.0);
-        self.seen.moments.push(Moment {
-            truth: standing.iter().map(|(id, _)| *id).collect(),
-            said: said.iter().map(|(id, _)| *id).collect(),
-            similarity: standing.iter().map(|(_, a)| said.iter().map(|(_, b)| similarity(*a, *b)).collect()).collect(),
-        });
+        self.seen.moments.push(moment(standing, &said));
     }
 }
 
@@ -239,22 +228,6 @@ impl Seen {
             self.found += usize::from(boxes.iter().any(|found| found.iou(&whole) >= 0.5));
         }
     }
-}
-
-fn advance(playback: &mut Playback, t_us: i64) {
-    while playback.now_us() < t_us {
-        playback.step();
-    }
-    // Nobody asks for it; it must not pile up.
-    playback.truth();
-}
-
-/// A number for a name, the same for the same (FNV-1a).
-fn name(body: &str) -> u64 {
-    let hash = body
-        .bytes()
-        .fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3));
-    hash >> 32
 }
 
 fn frame((width, height): (usize, usize), picture: &[u8], t: ShopTime) -> Result<Frame, String> {
