@@ -16,6 +16,7 @@ mod seen;
 mod shape;
 #[cfg(test)]
 mod tests;
+mod watch;
 
 pub use assign::assign;
 pub use body::{Body, Sighting};

@@ -8,8 +8,9 @@ use super::assign::assign;
 use super::body::{Body, Sighting};
 use super::motion::Motion;
 use super::second::{Reading, SecondThoughts};
-use super::seen::{LINEAR_M, Pair, ROUGHLY_M, SIGMA_M, Seen, pair};
+use super::seen::{Forecast, Pair, ROUGHLY_M, SIGMA_M, Seen, pair};
 use super::shape::{Edges, View, area, inside, overlap};
+use super::watch::{Expected, Sights, Watch};
 use crate::base::{BodyId, CameraId, Point2, ShopTime};
 use crate::events::{People, Person, Position, Track};
 use crate::shop::Layout;
@@ -36,20 +37,10 @@ const SUREST: f64 = 6.0;
 const LEAST: f64 = -2.0;
 /// A box that makes somebody unusually short or tall begins with so much against it, at most.
 const UNUSUAL: f64 = 4.0;
-/// Who stands free in the picture is seen in so many looks.
-const SEEN_FREE: f64 = 0.7;
 /// An expected box of which so much lies in the picture and is not covered by others' boxes should have been seen.
 const IN_SIGHT: f64 = 0.7;
-/// And only where that camera sees at least so many of those whom another one sees: what stands in its way is furniture, and nobody
-/// told us of it. Squares of the floor, m.
-const SQUARE_M: f64 = 0.5;
-const SEES: f64 = 0.5;
-/// A square is taken to be seen as if so many had been seen there.
-const TRUST: f64 = 3.0;
 /// Another camera has seen somebody just now, us.
 const JUST_NOW_US: i64 = 300_000;
-/// Who is hidden stands at least so far behind who hides them, m.
-const BEHIND_M: f64 = 0.25;
 /// A doubtful body is given up after this, us.
 const DOUBT_US: i64 = 2_000_000;
 /// Two boxes of one look that overlap so much, intersection over union, are one person seen twice: where detectors draw that line.
@@ -60,9 +51,6 @@ const INSIDE: f64 = 0.6;
 /// Two bodies this close to each other, metres, for this long, us, that no camera ever saw both in one look, are one human.
 const TWIN_M: f64 = 0.5;
 const TWIN_US: i64 = 1_000_000;
-
-/// Of each square of the floor: how many a camera saw there, and how many it should have.
-type Sights = BTreeMap<(i32, i32), (u32, u32)>;
 
 #[derive(Clone, Debug, Default)]
 pub struct Plan {
@@ -107,7 +95,7 @@ impl Plan {
 
     /// Whom a body may really be, with the chance of it: they met, and may have been taken for each other.
     pub fn may_be(&self, body: BodyId) -> impl Iterator<Item = (BodyId, f64)> {
-        self.thoughts.of(body)
+        self.thoughts.of(body, |id| self.bodies.get(&id).map(|body| &body.motion))
     }
 
     /// A body that no camera has seen, put where it must be: a beam counted a passage and nobody was in view.
@@ -202,8 +190,10 @@ impl Plan {
         let view = view.as_ref();
         let seen = self.seen(people, t, view);
         let bodies: Vec<&Body> = self.bodies.values().filter(|body| t.secs_since(body.last().t) <= LOST_S).collect();
-        let of =
-            |body: &&Body| -> Vec<Option<Pair>> { seen.iter().map(|seen| pair(body, seen, t, view, layout)).collect() };
+        let of = |body: &&Body| -> Vec<Option<Pair>> {
+            let forecast = Forecast::of(&body.motion, t);
+            seen.iter().map(|seen| pair(body, &forecast, seen, t, view, layout)).collect()
+        };
         // Most bodies are nowhere near: columns that some sighting could be.
         let (bodies, columns): (Vec<&Body>, Vec<Vec<Option<Pair>>>) = bodies
             .into_iter()
@@ -211,13 +201,13 @@ impl Plan {
             .filter(|(_, column)| column.iter().any(Option::is_some))
             .unzip();
         let ids: Vec<BodyId> = bodies.iter().map(|body| body.id).collect();
-        let unknown = Sights::new();
+        let unknown = Sights::default();
         let sights = self.sights.get(&people.camera).unwrap_or(&unknown);
         let expected = view.map(|view| self.expected(view, t)).unwrap_or_default();
-        let missing = match view {
-            Some(view) => missing(&bodies, &expected, view, sights),
-            None => vec![0.0; ids.len()],
-        };
+        let standing = bodies.iter().filter(|body| !body.doubtful && body.is_likely());
+        let watch = Watch::new(view, sights, standing.filter_map(|body| expected.get(&body.id)));
+        let missing: Vec<f64> =
+            ids.iter().map(|id| expected.get(id).map_or(0.0, |expected| watch.missing(expected))).collect();
         let mut pairs: Vec<Vec<Option<Pair>>> = seen.iter().map(|_| Vec::with_capacity(ids.len())).collect();
         for column in columns {
             pairs.iter_mut().zip(column).for_each(|(row, pair)| row.push(pair));
@@ -226,9 +216,20 @@ impl Plan {
         let matched = assign(seen.len(), ids.len(), ALONE, cost);
 
         let mut look = Look { ambiguous: self.guesses(&pairs, &matched, &ids, t), ..Look::default() };
-        let reading = Reading { seen: &seen, ids: &ids, pairs: &pairs, matched: &matched, view, t };
+        let mut sighted = vec![None; ids.len()];
+        matched.iter().enumerate().for_each(|(i, k)| k.iter().for_each(|k| sighted[*k] = Some(i)));
         let known = |id: BodyId| self.bodies.get(&id).filter(|body| !body.doubtful).map(|body| &body.motion);
-        self.thoughts.look(&reading, known);
+        self.thoughts.look(&Reading {
+            seen: &seen,
+            ids: &ids,
+            pairs: &pairs,
+            missing: &missing,
+            matched: &matched,
+            sighted: &sighted,
+            before: &known,
+            watch: &watch,
+            t,
+        });
         let edges = |seen: &Seen| Some(view?.edges(seen.person.bounds?));
         let hits: Vec<(BodyId, Option<Edges>)> =
             seen.iter().zip(&matched).filter_map(|(seen, k)| Some((ids[(*k)?], edges(seen)))).collect();
@@ -250,7 +251,7 @@ impl Plan {
         }
         let together: Vec<BodyId> = matched.iter().flatten().map(|k| ids[*k]).collect();
         self.seen_together(&together, t);
-        self.exchange(&mut look);
+        self.exchange(&ids, &mut look);
         let nobody = |body: &&Body| body.doubtful && (t.since(body.last().t) > DOUBT_US || body.evidence <= NOBODY);
         let nobodies: Vec<BodyId> = self.bodies.values().filter(nobody).map(|body| body.id).collect();
         nobodies.into_iter().for_each(|id| self.forget(id));
@@ -321,33 +322,32 @@ impl Plan {
         guesses
     }
 
-    /// Bodies that are likelier to be each other become each other.
-    fn exchange(&mut self, look: &mut Look) {
-        while let Some((a, b)) = self.thoughts.better() {
-            let mut take = |id| self.bodies.remove(&id).expect("who is forgotten is in no second thought");
-            let (mut one, mut two) = (take(a), take(b));
-            let since = self.thoughts.settle((a, b), &mut one.motion, &mut two.motion);
-            one.exchange(&mut two, since);
-            self.bodies.extend([(a, one), (b, two)]);
-            look.exchanged.push((a, b, since));
-            let renamed = |id: &mut BodyId| {
-                if *id == a || *id == b {
-                    *id = if *id == a { b } else { a };
-                }
-            };
-            self.by_track.values_mut().for_each(renamed);
-            look.moved.iter_mut().for_each(|(id, ..)| renamed(id));
+    /// Of these bodies, who is likelier to be another becomes the other.
+    fn exchange(&mut self, ids: &[BodyId], look: &mut Look) {
+        while let Some(settled) = self.thoughts.settle(ids, |id| self.bodies[&id].motion.clone()) {
+            for (a, b) in settled.exchanged {
+                let mut take = |id| self.bodies.remove(&id).expect("who is forgotten is in no second thought");
+                let (mut one, mut two) = (take(a), take(b));
+                one.exchange(&mut two, settled.since);
+                self.bodies.extend([(a, one), (b, two)]);
+                look.exchanged.push((a, b, settled.since));
+                let renamed = |id: &mut BodyId| {
+                    if *id == a || *id == b {
+                        *id = if *id == a { b } else { a };
+                    }
+                };
+                self.by_track.values_mut().for_each(renamed);
+                look.moved.iter_mut().for_each(|(id, ..)| renamed(id));
+            }
+            for (id, motion) in settled.motions {
+                self.bodies.get_mut(&id).expect("who is forgotten is in no second thought").motion = motion;
+            }
         }
     }
 
     /// Where a camera would see each body that is known well enough.
     fn expected(&self, view: &View, t: ShopTime) -> BTreeMap<BodyId, Expected> {
-        let expected = |body: &Body| {
-            let ahead = body.motion.ahead(t);
-            let floor = ahead.floor();
-            let edges = (ahead.sigma_m() <= LINEAR_M).then(|| view.expect(floor, ahead.height_m())).flatten()?;
-            Some(Expected { floor, edges, depth_m: view.depth_m(floor) })
-        };
+        let expected = |body: &Body| Expected::of(&body.motion.ahead(t), view);
         self.bodies.iter().filter_map(|(id, body)| Some((*id, expected(body)?))).collect()
     }
 
@@ -362,7 +362,7 @@ impl Plan {
     ) {
         let sights = self.sights.entry(camera.clone()).or_default();
         for body in hits.iter().filter_map(|(id, _)| self.bodies.get(id)) {
-            sights.entry(square(body.motion.floor())).or_default().0 += 1;
+            sights.saw(body.motion.floor());
         }
         let nearer: Vec<(f64, Edges)> = hits
             .iter()
@@ -371,15 +371,14 @@ impl Plan {
         let hit = |id: BodyId| hits.iter().any(|(other, _)| *other == id);
         for body in self.bodies.values_mut().filter(|body| !hit(body.id) && body.born.t < t) {
             let Some(expected) = expected.get(&body.id) else { continue };
-            let hiding = nearer.iter().filter(|(depth_m, _)| expected.is_behind(*depth_m));
-            let hidden = hiding.map(|(_, other)| inside(&expected.edges, other)).fold(0.0, f64::max);
+            let hidden = expected.hidden(nearer.iter().map(|(depth_m, edges)| (*depth_m, edges)));
             if view.share_in_picture(&expected.edges) - hidden < IN_SIGHT {
                 continue;
             }
-            let counts = is_seen(sights, expected.floor);
+            let counts = sights.reach(expected.floor);
             // Half of somebody, seen by one camera alone, is no teacher.
             if t.since(body.last().t) <= JUST_NOW_US && (!body.doubtful || body.fresh_tracks(t).nth(1).is_some()) {
-                sights.entry(square(expected.floor)).or_default().1 += 1;
+                sights.missed(expected.floor);
             }
             if counts {
                 body.evidence = (body.evidence + NOT_SEEN).max(if body.doubtful { f64::NEG_INFINITY } else { LEAST });
@@ -448,46 +447,6 @@ impl Plan {
         }
         self.by_track.insert(track, id);
     }
-}
-
-/// What a camera would see of a body.
-struct Expected {
-    floor: Point2,
-    edges: Edges,
-    depth_m: f64,
-}
-
-impl Expected {
-    /// Only who stands nearer hides somebody.
-    fn is_behind(&self, depth_m: f64) -> bool {
-        depth_m < self.depth_m - BEHIND_M
-    }
-}
-
-/// How unlikely it is that this camera does not see each body, -ln: who stands free in the picture is hardly ever missed.
-fn missing(bodies: &[&Body], expected: &BTreeMap<BodyId, Expected>, view: &View, sights: &Sights) -> Vec<f64> {
-    let known = |body: &Body| expected.get(&body.id).filter(|expected| is_seen(sights, expected.floor));
-    let others: Vec<&Expected> =
-        bodies.iter().filter(|body| !body.doubtful && body.is_likely()).filter_map(|body| known(body)).collect();
-    let free = |body: &Body| {
-        let Some(here) = known(body) else { return 0.0 };
-        // Nobody is behind themselves.
-        let nearer = others.iter().filter(|other| here.is_behind(other.depth_m));
-        let hidden = nearer.map(|other| inside(&here.edges, &other.edges)).fold(0.0, f64::max);
-        (view.share_in_picture(&here.edges) - hidden).clamp(0.0, 1.0)
-    };
-    bodies.iter().map(|body| free(body)).map(|free| -libm::log(1.0 - SEEN_FREE * free * free)).collect()
-}
-
-fn square(at: Point2) -> (i32, i32) {
-    ((at.x / SQUARE_M).floor() as i32, (at.y / SQUARE_M).floor() as i32)
-}
-
-/// Whether a camera usually sees who stands there.
-fn is_seen(sights: &Sights, at: Point2) -> bool {
-    let (seen, missed) = sights.get(&square(at)).copied().unwrap_or_default();
-    let seen = f64::from(seen) + TRUST;
-    seen >= SEES * (seen + f64::from(missed))
 }
 
 #[cfg(test)]

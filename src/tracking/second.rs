@@ -1,48 +1,52 @@
-//! Second thoughts: two who met may have been taken for each other.
+//! Second thoughts: people who met may have been taken for each other.
 //!
 //! When a look could be read with two bodies exchanged nearly as well, that reading is kept beside the plan's own: where each of the
-//! two would be, and how much likelier it is. Later looks weigh both. When the other reading becomes the likelier one, the two bodies
-//! are exchanged; while neither is sure, who is who is a distribution ([`SecondThought::chance`]). Keeping readings and deciding late
-//! is Reid's "An algorithm for tracking multiple targets" (1979), here for the one question that costs a shopper money.
+//! two would be, and how much likelier it is. A reading goes on by itself: later looks are read its way too, whoever it comes to
+//! disagree about joins it, and where it could be read with two exchanged it is kept both ways. When one becomes likelier than the
+//! plan's own, it becomes the plan's; while none is sure, who is who is a distribution ([`SecondThoughts::of`]). Keeping readings and
+//! deciding late is Reid's "An algorithm for tracking multiple targets" (1979); his readings are of everybody, and ours
+//! only of those they disagree about, so that two doubts in two corners of a shop are two and not four.
 
+use super::assign::assign;
 use super::motion::Motion;
 use super::plan::ALONE;
-use super::seen::{Pair, Seen, bridged, late_m, weigh};
-use super::shape::View;
+use super::seen::{Forecast, Pair, Seen, bridged};
+use super::watch::{Expected, Watch};
 use crate::base::{BodyId, ShopTime};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-/// A reading this much less likely than the plan's own is not kept, natural log odds: one in 160 000. One camera that sees half of
+/// A reading this much less likely than the plan's own is not kept, natural log odds: one in 3000. One camera that sees half of
 /// somebody is worth 6.
-const KEPT: f64 = -12.0;
+const KEPT: f64 = -8.0;
 /// A reading this much likelier, 7 to 1, replaces the plan's own. Above 0: nobody is exchanged to and fro.
 const BETTER: f64 = 2.0;
+/// A look that a second reading could take another way, so much less likely, is taken both ways: one in 55.
+const BOTH_WAYS: f64 = 4.0;
+/// Of the readings of anybody only so many are kept, the likeliest.
+const MOST: usize = 8;
 /// Looks at the same clothes a tenth of a second apart say the same: each counts for so much.
 const CLOTHES: f64 = 0.3;
-/// One look says no more than this, natural log odds: a box that fits nobody is no evidence for anybody.
+/// One look says no more than this of two people, natural log odds: a box that fits nobody is no evidence for anybody.
 const LOUDEST: f64 = 6.0;
+/// Two readings that have somebody this close, m, and as fast, m/s, say the same of them.
+const SAME_M: f64 = 0.1;
+const SAME_M_S: f64 = 0.3;
+/// Who is further than this from where anybody stands is not them, m.
+const ELSEWHERE_M: f64 = 1.0;
 
-/// Of two bodies, that each is where the other is taken to be.
+/// Some bodies, and where they would be.
 #[derive(Clone, Debug)]
-pub struct SecondThought {
-    /// Where the first and the second would be: they follow the other's sightings.
-    pub exchanged: [Motion; 2],
+struct SecondThought {
+    at: BTreeMap<BodyId, Motion>,
     /// Natural log odds against the plan's own reading.
     odds: f64,
-    /// When they were last sure to be told apart.
-    pub since: ShopTime,
+    /// Since when it differs.
+    since: ShopTime,
 }
 
-impl SecondThought {
-    /// How likely the two are exchanged, 0..=1.
-    pub fn chance(&self) -> f64 {
-        1.0 / (1.0 + libm::exp(-self.odds))
-    }
-}
-
-/// Pairs (smaller id, larger id) that may have been taken for each other.
+/// By the first of their bodies: those that a look touches are found without asking the rest of a shop.
 #[derive(Clone, Debug, Default)]
-pub struct SecondThoughts(BTreeMap<(BodyId, BodyId), SecondThought>);
+pub struct SecondThoughts(BTreeMap<BodyId, Vec<SecondThought>>);
 
 /// A look as the plan reads it.
 pub struct Reading<'a> {
@@ -51,135 +55,283 @@ pub struct Reading<'a> {
     pub ids: &'a [BodyId],
     /// `[sighting][body]`.
     pub pairs: &'a [Vec<Option<Pair>>],
-    /// The body of each sighting.
+    /// How unlikely it is that each body is not seen, -ln.
+    pub missing: &'a [f64],
+    /// The body of each sighting, and the sighting of each body.
     pub matched: &'a [Option<usize>],
-    pub view: Option<&'a View<'a>>,
+    pub sighted: &'a [Option<usize>],
+    /// Where a body was before the look; `None` for those it is too early to take for anybody.
+    pub before: &'a dyn Fn(BodyId) -> Option<&'a Motion>,
+    pub watch: &'a Watch<'a>,
     pub t: ShopTime,
 }
 
-impl SecondThoughts {
-    /// Weighs both readings of every pair by this look, and notes pairs that it can be read with exchanged. `motion` tells where
-    /// a body was before the look; `None` for those it is too early to take for anybody.
-    pub fn look<'b>(&mut self, reading: &Reading, motion: impl Fn(BodyId) -> Option<&'b Motion>) {
-        let mut of: Vec<Option<usize>> = vec![None; reading.ids.len()];
-        for (i, k) in reading.matched.iter().enumerate() {
-            if let Some(k) = k {
-                of[*k] = Some(i);
-            }
-        }
-        for a in 0..of.len() {
-            for b in a + 1..of.len() {
-                let (ids, seen) = ((reading.ids[a], reading.ids[b]), (of[a], of[b]));
-                let (Some(one), Some(two)) = (motion(ids.0), motion(ids.1)) else { continue };
-                if seen == (None, None) {
-                    continue;
-                }
-                if let Some(thought) = self.0.get_mut(&ids) {
-                    thought.weigh(reading, (a, b), seen);
-                }
-                // However sure it was that they are not exchanged: now they may be.
-                let sure = self.0.get(&ids).map_or(KEPT, |thought| thought.odds);
-                let fresh = SecondThought::first(reading, (a, b), seen, (one, two));
-                self.0.extend(fresh.filter(|fresh| fresh.odds > sure).map(|fresh| (ids, fresh)));
-            }
-        }
-        self.0.retain(|_, thought| thought.odds > KEPT);
+impl<'a> Reading<'a> {
+    fn pair(&self, i: usize, k: usize) -> Option<&'a Pair> {
+        self.pairs[i][k].as_ref()
     }
 
-    /// The pair that is likelier exchanged than not, if there is one.
-    pub fn better(&self) -> Option<(BodyId, BodyId)> {
-        let better = self.0.iter().filter(|(_, thought)| thought.odds > BETTER);
-        better.max_by(|a, b| a.1.odds.total_cmp(&b.1.odds)).map(|(pair, _)| *pair)
+    /// The place of a body in the tables.
+    fn index(&self, id: BodyId) -> Option<usize> {
+        self.ids.binary_search(&id).ok()
     }
 
-    /// Takes the other reading of a pair that [`SecondThoughts::better`] named for the plan's own: the bodies' motions become the other
-    /// reading's. Since when it is.
-    pub fn settle(&mut self, (a, b): (BodyId, BodyId), one: &mut Motion, two: &mut Motion) -> ShopTime {
-        let mut settled = self.0.remove(&(a, b)).expect("a pair that `better` named");
-        std::mem::swap(one, &mut settled.exchanged[0]);
-        std::mem::swap(two, &mut settled.exchanged[1]);
-        settled.exchanged.swap(0, 1);
-        settled.odds = -settled.odds;
-        let since = settled.since;
-        // What either was to a third, the other is now.
-        let renamed = |id: BodyId| {
-            if id == a {
-                b
-            } else if id == b {
-                a
-            } else {
-                id
-            }
-        };
-        let thirds = std::mem::take(&mut self.0).into_iter().map(|((x, y), mut third)| {
-            let (x, y) = (renamed(x), renamed(y));
-            if x > y {
-                third.exchanged.swap(0, 1);
-            }
-            ((x.min(y), x.max(y)), third)
-        });
-        self.0 = thirds.collect();
-        self.0.insert((a, b), settled);
-        since
+    /// What it says of a place that sighting `i` is body `k` there; what a camera calls people is a reading itself, and left out.
+    fn cost(&self, i: usize, k: usize) -> f64 {
+        self.pair(i, k).map_or(f64::INFINITY, |pair| pair.fit + CLOTHES * pair.clothes - self.missing[k])
     }
 
-    /// Whom a body may really be, with the chance of it.
-    pub fn of(&self, body: BodyId) -> impl Iterator<Item = (BodyId, f64)> {
-        self.0.iter().filter_map(move |((a, b), thought)| match body {
-            id if id == *a => Some((*b, thought.chance())),
-            id if id == *b => Some((*a, thought.chance())),
-            _ => None,
-        })
-    }
-
-    pub fn forget(&mut self, body: BodyId) {
-        self.0.retain(|(a, b), _| *a != body && *b != body);
+    /// Where the plan has a body after this look.
+    fn after(&self, id: BodyId) -> Option<&'a Motion> {
+        let seen = self.index(id).and_then(|k| self.pair(self.sighted[k]?, k));
+        seen.map(|pair| &pair.motion).or_else(|| (self.before)(id))
     }
 }
 
+/// The plan's own reading is another one from now on.
+pub struct Settled {
+    /// Bodies to be exchanged, one pair after the other.
+    pub exchanged: Vec<(BodyId, BodyId)>,
+    /// Where they are then.
+    pub motions: BTreeMap<BodyId, Motion>,
+    pub since: ShopTime,
+}
+
+impl SecondThoughts {
+    /// Reads a look every way, and notes new ways that it can be read.
+    pub fn look(&mut self, reading: &Reading) {
+        let mut thoughts = Vec::new();
+        for thought in reading.ids.iter().filter_map(|id| self.0.remove(id)).flatten() {
+            thought.follow(reading, &mut thoughts);
+        }
+        for b in 0..reading.ids.len() {
+            thoughts.extend((0..b).filter_map(|a| SecondThought::first(reading, (a, b))));
+        }
+        thoughts.sort_by(|x, y| y.odds.total_cmp(&x.odds));
+        let mut kept: Vec<SecondThought> = Vec::new();
+        let mut count: BTreeMap<BodyId, usize> = BTreeMap::new();
+        for thought in thoughts {
+            let many = thought.at.keys().any(|id| count.get(id).is_some_and(|count| *count >= MOST));
+            if !many && !kept.iter().any(|kept| kept.says_the_same(&thought)) {
+                thought.at.keys().for_each(|id| *count.entry(*id).or_default() += 1);
+                kept.push(thought);
+            }
+        }
+        kept.into_iter().for_each(|thought| self.keep(thought));
+    }
+
+    fn keep(&mut self, thought: SecondThought) {
+        if let Some(first) = thought.at.keys().next() {
+            self.0.entry(*first).or_default().push(thought);
+        }
+    }
+
+    /// Takes the likeliest reading of these bodies for the plan's own, if it is likelier by far. `motion`: where the plan has everybody.
+    pub fn settle(&mut self, bodies: &[BodyId], motion: impl Fn(BodyId) -> Motion) -> Option<Settled> {
+        let likeliest = |thoughts: &[SecondThought]| {
+            (0..thoughts.len()).max_by(|a, b| thoughts[*a].odds.total_cmp(&thoughts[*b].odds))
+        };
+        let best = |id: &BodyId| {
+            let thoughts = self.0.get(id)?;
+            likeliest(thoughts).map(|at| (*id, at, thoughts[at].odds))
+        };
+        let (first, at, odds) = bodies.iter().filter_map(best).max_by(|a, b| a.2.total_cmp(&b.2))?;
+        if odds <= BETTER {
+            return None;
+        }
+        let new = self.0.get_mut(&first)?.remove(at);
+        let old: BTreeMap<BodyId, Motion> = new.at.keys().map(|id| (*id, motion(*id))).collect();
+        for mut other in std::mem::take(&mut self.0).into_values().flatten() {
+            // What it differs in, it differs in from the new reading now.
+            if other.at.keys().any(|id| old.contains_key(id)) {
+                for (id, at) in &old {
+                    other.at.entry(*id).or_insert_with(|| at.clone());
+                }
+                other.odds -= new.odds;
+            }
+            self.keep(other);
+        }
+        let exchanged = exchanges(&old, &new.at);
+        self.keep(SecondThought { at: old, odds: -new.odds, since: new.since });
+        Some(Settled { exchanged, motions: new.at, since: new.since })
+    }
+
+    /// Whom a body may really be, with the chance of it.
+    pub fn of<'b>(
+        &self,
+        body: BodyId,
+        motion: impl Fn(BodyId) -> Option<&'b Motion>,
+    ) -> impl Iterator<Item = (BodyId, f64)> {
+        let all = self.0.values().flatten();
+        let about: Vec<&SecondThought> = all.filter(|thought| thought.at.contains_key(&body)).collect();
+        let all = 1.0 + about.iter().map(|thought| libm::exp(thought.odds)).sum::<f64>();
+        let mut chances: BTreeMap<BodyId, f64> = BTreeMap::new();
+        if let Some(here) = motion(body).map(Motion::floor) {
+            for thought in about {
+                let stands = thought.at.iter().map(|(id, at)| (at.floor().distance(here), *id));
+                let nearest = stands.min_by(|a, b| a.0.total_cmp(&b.0)).filter(|(away_m, _)| *away_m <= ELSEWHERE_M);
+                if let Some((_, id)) = nearest.filter(|(_, id)| *id != body) {
+                    *chances.entry(id).or_default() += libm::exp(thought.odds) / all;
+                }
+            }
+        }
+        chances.into_iter()
+    }
+
+    pub fn forget(&mut self, body: BodyId) {
+        self.0.values_mut().for_each(|thoughts| thoughts.retain(|thought| !thought.at.contains_key(&body)));
+        self.0.retain(|_, thoughts| !thoughts.is_empty());
+    }
+}
+
+/// Pairs of bodies whose exchange, one after the other, brings everybody nearest to where they are in the new reading.
+fn exchanges(old: &BTreeMap<BodyId, Motion>, new: &BTreeMap<BodyId, Motion>) -> Vec<(BodyId, BodyId)> {
+    let ids: Vec<BodyId> = old.keys().copied().collect();
+    let apart_m = |i: usize, k: usize| new[&ids[i]].floor().distance(old[&ids[k]].floor());
+    let places = assign(ids.len(), ids.len(), ELSEWHERE_M, apart_m);
+    let mut exchanged = Vec::new();
+    // Whose old place everybody has by now.
+    let mut has: Vec<usize> = (0..ids.len()).collect();
+    for (i, place) in places.into_iter().enumerate() {
+        let now = place.and_then(|place| has.iter().position(|had| *had == place)).unwrap_or(i);
+        if now != i {
+            has.swap(i, now);
+            exchanged.push((ids[i].min(ids[now]), ids[i].max(ids[now])));
+        }
+    }
+    exchanged
+}
+
+/// Somebody a second reading speaks of in a look.
+struct Column {
+    id: BodyId,
+    /// It has them elsewhere than the plan.
+    differs: bool,
+    /// How badly each sighting fits, and where they are with it taken in.
+    fits: BTreeMap<usize, (f64, Motion)>,
+}
+
 impl SecondThought {
-    /// When a look can be read both ways. `(i, j)` are what the plan takes for `(a, b)`.
-    fn first(
-        reading: &Reading,
-        (a, b): (usize, usize),
-        (i, j): (Option<usize>, Option<usize>),
-        (one, two): (&Motion, &Motion),
-    ) -> Option<SecondThought> {
+    /// When a look can be read with two bodies exchanged.
+    fn first(reading: &Reading, (a, b): (usize, usize)) -> Option<SecondThought> {
+        let (i, j) = (reading.sighted[a], reading.sighted[b]);
+        // Nobody saw either.
+        i.or(j)?;
         let cost = |i: Option<usize>, k: usize| match i {
-            Some(i) => reading.pairs[i][k].as_ref().map(|pair| pair.cost),
+            Some(i) => reading.pair(i, k).map(|pair| pair.cost - reading.missing[k]),
             None => Some(0.0),
         };
         let odds = cost(i, a)? + cost(j, b)? - cost(i, b)? - cost(j, a)?;
-        let follows = |motion: &Motion, i: Option<usize>, k: usize| match i {
-            Some(i) => reading.pairs[i][k].as_ref().map(|pair| pair.motion.clone()),
-            None => Some(bridged(motion, reading.t)),
-        };
-        let exchanged = || Some([follows(one, j, a)?, follows(two, i, b)?]);
         if odds <= KEPT {
             return None;
         }
-        Some(SecondThought { exchanged: exchanged()?, odds, since: reading.t })
+        let follows = |i: Option<usize>, k: usize| {
+            let motion = (reading.before)(reading.ids[k])?;
+            match i {
+                Some(i) => reading.pair(i, k).map(|pair| pair.motion.clone()),
+                None => Some(bridged(motion, reading.t)),
+            }
+        };
+        let at = [(reading.ids[a], follows(j, a)?), (reading.ids[b], follows(i, b)?)].into();
+        Some(SecondThought { at, odds, since: reading.t })
     }
 
-    fn weigh(&mut self, reading: &Reading, (a, b): (usize, usize), (i, j): (Option<usize>, Option<usize>)) {
-        let own =
-            |i: Option<usize>, k: usize| i.map_or(0.0, |i| reading.pairs[i][k].as_ref().map_or(ALONE, |pair| pair.fit));
-        let mut other = 0.0;
-        for (exchanged, i) in self.exchanged.iter_mut().zip([j, i]) {
-            let Some(i) = i else { continue };
-            let expected = bridged(exchanged, reading.t);
-            match weigh(&expected, late_m(exchanged, reading.t), &reading.seen[i], reading.view) {
-                Some(weighed) => {
-                    other += weighed.cost;
-                    *exchanged = weighed.motion;
+    /// This reading after a look, and where it can be read in two ways, both; `into` grows by them.
+    fn follow(self, reading: &Reading, into: &mut Vec<SecondThought>) {
+        let mut columns: Vec<Column> = self.at.iter().map(|(id, at)| self.column(*id, at, reading)).collect();
+        let mut rows: BTreeSet<usize> = columns.iter().flat_map(|column| column.fits.keys().copied()).collect();
+        rows.extend(self.at.keys().filter_map(|id| reading.sighted[reading.index(*id)?]));
+        if rows.is_empty() {
+            return into.push(self);
+        }
+        // Whoever the plan takes those sightings for has a say in it.
+        let others = rows.iter().filter_map(|i| reading.matched[*i]).map(|k| (k, reading.ids[k]));
+        for (k, id) in others.filter(|(_, id)| !self.at.contains_key(id) && (reading.before)(*id).is_some()) {
+            let fit = |i: &usize| Some((*i, (reading.cost(*i, k), reading.pair(*i, k)?.motion.clone())));
+            columns.push(Column { id, differs: false, fits: rows.iter().filter_map(fit).collect() });
+        }
+        let rows: Vec<usize> = rows.into_iter().collect();
+        let cost = |r: usize, c: usize| columns[c].fits.get(&rows[r]).map_or(f64::INFINITY, |(cost, _)| *cost);
+        let total = |pairs: &[Option<usize>]| -> f64 {
+            pairs.iter().enumerate().map(|(r, c)| c.map_or(ALONE, |c| cost(r, c))).sum()
+        };
+        let planned = |i: &usize| reading.matched[*i].map_or(ALONE, |k| reading.cost(*i, k).min(ALONE));
+        let planned: f64 = rows.iter().map(planned).sum();
+        let loudest = LOUDEST * self.at.len() as f64 / 2.0;
+        let read = |pairs: &[Option<usize>], cost: f64| {
+            let odds = self.odds + (planned - cost).clamp(-loudest, loudest);
+            let sighting = |c: usize| pairs.iter().position(|pair| *pair == Some(c)).map(|r| rows[r]);
+            let seen = columns.iter().enumerate().map(|(c, column)| (column, sighting(c)));
+            (odds > KEPT).then(|| self.read(odds, seen, reading)).filter(|thought| !thought.at.is_empty())
+        };
+
+        let best = assign(rows.len(), columns.len(), ALONE, cost);
+        let least = total(&best);
+        into.extend(read(&best, least));
+        for d in 0..columns.len() {
+            for c in 0..d {
+                let exchanged = |column: Option<usize>| match column {
+                    Some(column) if column == c => Some(d),
+                    Some(column) if column == d => Some(c),
+                    column => column,
+                };
+                let other: Vec<Option<usize>> = best.iter().copied().map(exchanged).collect();
+                let cost = total(&other);
+                if other != best && cost - least < BOTH_WAYS {
+                    into.extend(read(&other, cost));
                 }
-                None => other += ALONE,
             }
         }
-        let clothes = |i: Option<usize>, k: usize| {
-            i.map_or(0.0, |i| reading.pairs[i][k].as_ref().map_or(0.0, |pair| pair.clothes))
-        };
-        let worn = CLOTHES * (clothes(i, a) + clothes(j, b) - clothes(i, b) - clothes(j, a));
-        self.odds += (own(i, a) + own(j, b) - other).clamp(-LOUDEST, LOUDEST) + worn;
     }
+
+    /// Which sightings could be somebody who stands where this reading has them.
+    fn column(&self, id: BodyId, at: &Motion, reading: &Reading) -> Column {
+        let forecast = Forecast::of(at, reading.t);
+        let expected = reading.watch.view.and_then(|view| Expected::of(&forecast.motion, view));
+        let missing = expected.map_or(0.0, |expected| reading.watch.missing(&expected));
+        let fit = |(i, seen): (usize, &Seen)| {
+            let weighed = forecast.weigh(seen, reading.watch.view)?;
+            let clothes = reading.index(id).and_then(|k| reading.pair(i, k)).map_or(0.0, |pair| pair.clothes);
+            let cost = weighed.cost + CLOTHES * clothes - missing;
+            (cost < ALONE).then_some((i, (cost, weighed.motion)))
+        };
+        Column { id, differs: true, fits: reading.seen.iter().enumerate().filter_map(fit).collect() }
+    }
+
+    /// This reading with a look taken in: every column and its sighting.
+    fn read<'a>(
+        &self,
+        odds: f64,
+        seen: impl Iterator<Item = (&'a Column, Option<usize>)>,
+        reading: &Reading,
+    ) -> SecondThought {
+        let mut at = self.at.clone();
+        for (column, sighting) in seen {
+            let planned = reading.index(column.id).and_then(|k| reading.sighted[k]);
+            if !column.differs && sighting == planned {
+                continue;
+            }
+            let seen = sighting.and_then(|i| Some(column.fits.get(&i)?.1.clone()));
+            // Unseen, they are where they were.
+            let motion = seen.or_else(|| self.at.get(&column.id).or_else(|| (reading.before)(column.id)).cloned());
+            let Some(motion) = motion else { continue };
+            let agrees = |plan: &Motion| sighting == planned && is_same(&motion, plan);
+            if reading.after(column.id).is_some_and(agrees) {
+                at.remove(&column.id);
+            } else {
+                at.insert(column.id, motion);
+            }
+        }
+        SecondThought { at, odds, since: self.since }
+    }
+
+    fn says_the_same(&self, other: &SecondThought) -> bool {
+        self.at.len() == other.at.len()
+            && self.at.iter().zip(&other.at).all(|((one, at), (two, there))| one == two && is_same(at, there))
+    }
+}
+
+fn is_same(one: &Motion, other: &Motion) -> bool {
+    let [dx, dy] = [2, 3].map(|i| (one.state[i] - other.state[i]).abs());
+    one.floor().distance(other.floor()) < SAME_M && dx + dy < SAME_M_S
 }

@@ -5,10 +5,11 @@
 
 use super::body::Body;
 use super::motion::Motion;
-use super::shape::{Outline, View};
+use super::shape::{Outline, Sketch, View};
 use crate::base::{BodyId, CameraId, Point2, ShopTime};
 use crate::events::{Person, Track};
 use crate::shop::Layout;
+use std::cell::OnceCell;
 
 /// A camera's floor point is so far off, metres, one standard deviation an axis: 0.05-0.10 m of noise, and what two cameras do
 /// not agree about.
@@ -63,8 +64,15 @@ pub struct Pair {
     pub share: f64,
 }
 
-/// `None`: it cannot be that body.
-pub fn pair(body: &Body, seen: &Seen, t: ShopTime, view: Option<&View>, layout: &Layout) -> Option<Pair> {
+/// `None`: it cannot be that body. `forecast`: where the body is now.
+pub fn pair(
+    body: &Body,
+    forecast: &Forecast,
+    seen: &Seen,
+    t: ShopTime,
+    view: Option<&View>,
+    layout: &Layout,
+) -> Option<Pair> {
     let unseen_s = t.secs_since(body.last().t).max(0.0);
     let named = seen.known == Some(body.id);
     let at = seen.motion.as_ref().map(Motion::floor);
@@ -74,15 +82,17 @@ pub fn pair(body: &Body, seen: &Seen, t: ShopTime, view: Option<&View>, layout: 
         return None;
     }
     let came_in = |at: Point2| layout.is_doorway(at) && unseen_s > DOORWAY_BRIDGE_S && !body.restored && !named;
-    let expected = if at.is_some_and(came_in) { body.motion.clone() } else { bridged(&body.motion, t) };
+    let stayed = at.is_some_and(came_in).then(|| Forecast::unmoved(&body.motion, t));
+    let forecast = stayed.as_ref().unwrap_or(forecast);
     // Half a body's box says little about where it stands: it is compared in the picture.
-    if expected.sigma_m() >= LINEAR_M && at.is_none_or(is_far) {
+    if !forecast.is_sharp() && at.is_none_or(is_far) {
         return None;
     }
-    let Weighed { cost: fit, motion, share } = weigh(&expected, late_m(&body.motion, t), seen, view)?;
+    let Weighed { cost: fit, motion, share } = forecast.weigh(seen, view)?;
     let distance_m = body.last().floor.distance(motion.floor());
-    let bonus =
-        if named { SAME_TRACK * (SAME_TRACK_S / followed_s(body, &seen.track.camera, t)).min(1.0) } else { 0.0 };
+    // What a tracker of boxes knows is the box before; the body knows that better.
+    let called = if named && seen.outline.is_none() { SAME_TRACK } else { 0.0 };
+    let bonus = called * (SAME_TRACK_S / followed_s(body, &seen.track.camera, t)).min(1.0);
     let unlikely = libm::log1p(libm::exp(-body.evidence));
     let clothes = body.clothes.cost(seen.person.appearance.as_ref());
     Some(Pair { cost: fit - bonus + unlikely + clothes, fit, clothes, distance_m, named, motion, share })
@@ -104,7 +114,7 @@ pub fn bridged(motion: &Motion, t: ShopTime) -> Motion {
 }
 
 /// How far somebody may have gone on since a look that came late, m.
-pub fn late_m(motion: &Motion, t: ShopTime) -> f64 {
+fn late_m(motion: &Motion, t: ShopTime) -> f64 {
     LATE_M_S * motion.at.secs_since(t).max(0.0)
 }
 
@@ -115,25 +125,52 @@ pub struct Weighed {
     pub share: f64,
 }
 
-pub fn weigh(expected: &Motion, late_m: f64, seen: &Seen, view: Option<&View>) -> Option<Weighed> {
-    if let (Some(outline), Some(view)) = (&seen.outline, view)
-        && expected.sigma_m() < LINEAR_M
-    {
-        let fit = view.fit(expected, outline)?;
-        let share = fit.own.iter().filter(|own| **own).count() as f64 / 4.0;
-        return Some(Weighed { cost: fit.cost, motion: fit.motion, share });
+/// Where somebody is expected when a look comes in.
+pub struct Forecast {
+    pub motion: Motion,
+    late_m: f64,
+    /// What box that would make; drawn when the first box asks.
+    sketch: OnceCell<Option<Sketch>>,
+}
+
+impl Forecast {
+    pub fn of(motion: &Motion, t: ShopTime) -> Forecast {
+        Forecast { motion: bridged(motion, t), ..Forecast::unmoved(motion, t) }
     }
-    let seen = seen.motion.as_ref()?;
-    let at = seen.floor();
-    let (own, theirs) = (seen.spread(), expected.spread());
-    let late2 = late_m * late_m;
-    let spread = [0, 1].map(|i| [0, 1].map(|k| own[i][k] + theirs[i][k] + if i == k { late2 } else { 0.0 }));
-    // The narrowest a sighting gets costs nothing where it fits.
-    let sharpest = (SIGMA_M * SIGMA_M * SIGMA_M * SIGMA_M).max(det(&own));
-    let cost = off(at, expected.floor(), &spread) / 2.0 + libm::log(det(&spread) / sharpest) / 2.0;
-    let mut motion = expected.clone();
-    motion.see(at, (own[0][0].max(own[1][1]) + late2).sqrt());
-    Some(Weighed { cost, motion, share: 1.0 })
+
+    /// Who has not gone on since they were last seen.
+    fn unmoved(motion: &Motion, t: ShopTime) -> Forecast {
+        Forecast { motion: motion.clone(), late_m: late_m(motion, t), sketch: OnceCell::new() }
+    }
+
+    /// Known well enough to be compared in a picture.
+    fn is_sharp(&self) -> bool {
+        self.motion.sigma_m() < LINEAR_M
+    }
+
+    /// `None`: it cannot be them.
+    pub fn weigh(&self, seen: &Seen, view: Option<&View>) -> Option<Weighed> {
+        let expected = &self.motion;
+        if let (Some(outline), Some(view)) = (&seen.outline, view)
+            && self.is_sharp()
+        {
+            let sketch = self.sketch.get_or_init(|| view.sketch(expected)).as_ref()?;
+            let fit = view.fit(expected, sketch, outline)?;
+            let share = fit.own.iter().filter(|own| **own).count() as f64 / 4.0;
+            return Some(Weighed { cost: fit.cost, motion: fit.motion, share });
+        }
+        let seen = seen.motion.as_ref()?;
+        let at = seen.floor();
+        let (own, theirs) = (seen.spread(), expected.spread());
+        let late2 = self.late_m * self.late_m;
+        let spread = [0, 1].map(|i| [0, 1].map(|k| own[i][k] + theirs[i][k] + if i == k { late2 } else { 0.0 }));
+        // The narrowest a sighting gets costs nothing where it fits.
+        let sharpest = (SIGMA_M * SIGMA_M * SIGMA_M * SIGMA_M).max(det(&own));
+        let cost = off(at, expected.floor(), &spread) / 2.0 + libm::log(det(&spread) / sharpest) / 2.0;
+        let mut motion = expected.clone();
+        motion.see(at, (own[0][0].max(own[1][1]) + late2).sqrt());
+        Some(Weighed { cost, motion, share: 1.0 })
+    }
 }
 
 fn det(m: &[[f64; 2]; 2]) -> f64 {

@@ -49,6 +49,12 @@ pub struct View<'a> {
     size: (f64, f64),
 }
 
+/// The box that somebody expected somewhere would make, and how its edges change with where they really are.
+pub struct Sketch {
+    edges: Edges,
+    slopes: [Row; 4],
+}
+
 /// How a box fits a body that was expected somewhere.
 #[derive(Clone, Debug)]
 pub struct Fit {
@@ -100,11 +106,11 @@ impl<'a> View<'a> {
         inside(edges, &[0.0, 0.0, self.size.0, self.size.1])
     }
 
-    /// How the expected edges change with the state.
-    fn slopes(&self, motion: &Motion) -> Option<(Edges, [Row; 4])> {
+    /// `None` when part of them is behind the camera.
+    pub fn sketch(&self, motion: &Motion) -> Option<Sketch> {
         let (floor, height) = (motion.floor(), motion.height_m());
-        let here = self.expect(floor, height)?;
-        let mut rows = [[0.0; STATES]; 4];
+        let edges = self.expect(floor, height)?;
+        let mut slopes = [[0.0; STATES]; 4];
         let moved = [
             (0, Point2::new(floor.x + STEP_M, floor.y), height),
             (1, Point2::new(floor.x, floor.y + STEP_M), height),
@@ -113,10 +119,10 @@ impl<'a> View<'a> {
         for (state, floor, height) in moved {
             let there = self.expect(floor, height)?;
             for edge in 0..4 {
-                rows[edge][state] = (there[edge] - here[edge]) / STEP_M;
+                slopes[edge][state] = (there[edge] - edges[edge]) / STEP_M;
             }
         }
-        Some((here, rows))
+        Some(Sketch { edges, slopes })
     }
 
     /// The boxes of one look, with what they hide of each other. Whose feet are lower in the picture stands nearer.
@@ -153,9 +159,9 @@ impl<'a> View<'a> {
 
     /// A box held against a body expected there. `None` when too little of it agrees to be the same body: one side and one of
     /// top and bottom.
-    pub fn fit(&self, expected: &Motion, outline: &Outline) -> Option<Fit> {
+    pub fn fit(&self, expected: &Motion, sketch: &Sketch, outline: &Outline) -> Option<Fit> {
         let seen = &outline.edges;
-        let (here, rows) = self.slopes(expected)?;
+        let Sketch { edges: here, slopes: rows } = sketch;
         let size = (seen[3] - seen[1]).max(1.0);
         let cut = self.cut(seen);
         let mut fit = Fit { cost: 0.0, motion: expected.clone(), own: [false; 4] };
@@ -193,7 +199,7 @@ impl<'a> View<'a> {
         // The edges are not linear in the place: three rounds of the same measurement around the better guess.
         let prior = motion.clone();
         for _ in 0..3 {
-            let (here, rows) = self.slopes(&motion)?;
+            let Sketch { edges: here, slopes: rows } = self.sketch(&motion)?;
             let size = (seen[3] - seen[1]).max(1.0);
             let around = motion.state;
             motion = prior.clone();

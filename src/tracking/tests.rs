@@ -176,6 +176,43 @@ fn who_met_is_told_apart_again_by_height_and_by_clothes() {
 }
 
 #[test]
+fn three_who_met_are_told_apart_again() {
+    // Each comes from their own side, stands as one box with the others for two seconds, and leaves by another side: a cycle of
+    // three, that no exchange of two mends.
+    let heights = [1.45, 1.7, 1.95];
+    let side = |k: usize| {
+        let angle = std::f64::consts::TAU * k as f64 / 3.0;
+        Point2::new(libm::cos(angle), libm::sin(angle))
+    };
+    let at = |k: usize, way: usize, far_m: f64| {
+        let (middle, side) = (Point2::new(3.0, 2.5), side(way));
+        There { height_m: heights[k], ..there(middle.x + far_m * side.x, middle.y + far_m * side.y) }
+    };
+    for turn in 0..3 {
+        let (layout, mut plan) = (room(), Plan::default());
+        let names = ["1", "2", "3"];
+        play(&mut plan, &layout, 0..20, |step| {
+            let far_m = 1.5 - 0.06 * step as f64;
+            (0..3).map(|k| (names[k], at(k, k, far_m))).collect()
+        });
+        let ids: Vec<u64> = (0..3).map(|k| nearest(&plan, at(k, k, 0.36).at)).collect();
+        play(&mut plan, &layout, 20..40, |_| vec![("4", at(1, 0, 0.0))]);
+        let names = ["5", "6", "7"];
+        play(&mut plan, &layout, 40..70, |step| {
+            let far_m = 0.3 + 0.04 * (step - 40) as f64;
+            (0..3).map(|k| (names[k], at(k, (k + turn) % 3, far_m))).collect()
+        });
+        let after: Vec<u64> = (0..3).map(|k| nearest(&plan, at(k, (k + turn) % 3, 1.46).at)).collect();
+        assert_eq!(after, ids, "turned by {turn}: {:?}", places(&plan));
+    }
+}
+
+fn nearest(plan: &Plan, at: Point2) -> u64 {
+    let away = places(plan).into_iter().map(|(id, floor)| (floor.distance(at), id));
+    away.min_by(|a, b| a.0.total_cmp(&b.0)).expect("somebody").1
+}
+
+#[test]
 fn who_cannot_be_told_apart_is_a_chance_and_not_a_claim() {
     let layout = room();
     let mut plan = Plan::default();

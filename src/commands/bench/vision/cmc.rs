@@ -25,32 +25,61 @@ const ROOM_Y_M: std::ops::RangeInclusive<f64> = 0.0..=3.41;
 
 type Frames = BTreeMap<i64, Vec<Standing>>;
 
-/// Follows everybody through a sequence with these cameras.
-pub fn track(cmc: &Path, name: &str, cameras: &[usize]) -> Result<Scores, String> {
-    let truth = places(&cmc.join(name).join("GT_WORLD_CENTROID.txt"))?;
-    let layout = layout(cmc, cameras)?;
-    let mut eyes = Vec::new();
-    for camera in cameras {
-        let found = rows(&cmc.join(name).join(format!("DET_Cam{camera}.txt")))?;
-        eyes.push((id(*camera), found, CameraTracks::new(SURE)));
-    }
-    let mut plan = Plan::default();
-    let mut moments = Vec::new();
-    for frame in 1..=truth.keys().copied().max().unwrap_or(0) {
-        let t = ShopTime(frame * EVERY_US);
-        for (camera, found, tracks) in &mut eyes {
+/// A sequence.
+pub struct Room {
+    truth: Frames,
+    layout: Layout,
+    /// Boxes by frame, of each camera.
+    found: Vec<(CameraId, BTreeMap<i64, Vec<Box2>>)>,
+}
+
+impl Room {
+    pub fn read(cmc: &Path, name: &str) -> Result<Room, String> {
+        let truth = places(&cmc.join(name).join("GT_WORLD_CENTROID.txt"))?;
+        let mut found = Vec::new();
+        for camera in CAMERAS {
+            let rows = rows(&cmc.join(name).join(format!("DET_Cam{camera}.txt")))?;
             // No score in these files: what follows the box says nothing.
-            let boxes: Vec<Box2> =
-                found.get(&frame).into_iter().flatten().map(|row| Box2 { score: 1.0, ..box_of(row) }).collect();
-            let ids = tracks.follow(&boxes, t);
-            let people = ids.into_iter().zip(&boxes).filter_map(|(id, found)| Some(person(id?, found))).collect();
-            let look = People { camera: camera.clone(), boot: "1".into(), seq: frame as u64, t_us: t.0, people };
-            plan.look(&look, t, &layout);
+            let boxes = |rows: Vec<Vec<f64>>| rows.iter().map(|row| Box2 { score: 1.0, ..box_of(row) }).collect();
+            found.push((id(camera), rows.into_iter().map(|(frame, rows)| (frame, boxes(rows))).collect()));
         }
-        let nobody = Vec::new();
-        moments.push(moment(&known(truth.get(&frame).unwrap_or(&nobody)), &known(&said(&mut plan, t))));
+        Ok(Room { truth, layout: layout(cmc)?, found })
     }
-    Ok(score(&moments))
+
+    /// Follows everybody with all cameras but one, or all. Which camera's look of a moment comes first is chance, and one look read
+    /// wrongly can make two people each other for the rest of a minute: scored in every order.
+    pub fn track(&self, without: Option<usize>) -> Vec<Scores> {
+        let cameras: Vec<usize> = (0..CAMERAS.len()).filter(|camera| Some(CAMERAS[*camera]) != without).collect();
+        orders(&cameras).iter().map(|order| self.follow(order)).collect()
+    }
+
+    fn follow(&self, order: &[usize]) -> Scores {
+        let mut tracks: Vec<CameraTracks> = self.found.iter().map(|_| CameraTracks::new(SURE)).collect();
+        let mut plan = Plan::default();
+        let mut moments = Vec::new();
+        let nobody = Vec::new();
+        for frame in 1..=self.truth.keys().copied().max().unwrap_or(0) {
+            let t = ShopTime(frame * EVERY_US);
+            for camera in order {
+                let (id, found) = &self.found[*camera];
+                let boxes = found.get(&frame).map_or(&[][..], Vec::as_slice);
+                let named = tracks[*camera].follow(boxes, t).into_iter().zip(boxes);
+                let people = named.filter_map(|(track, found)| Some(person(track?, found))).collect();
+                let look = People { camera: id.clone(), boot: "1".into(), seq: frame as u64, t_us: t.0, people };
+                plan.look(&look, t, &self.layout);
+            }
+            moments.push(moment(&known(self.truth.get(&frame).unwrap_or(&nobody)), &known(&said(&mut plan, t))));
+        }
+        score(&moments)
+    }
+}
+
+fn orders(of: &[usize]) -> Vec<Vec<usize>> {
+    let Some((last, others)) = of.split_last() else { return vec![Vec::new()] };
+    let with = |order: Vec<usize>| {
+        (0..=order.len()).rev().map(move |at| [&order[..at], &[*last], &order[at..]].concat()).collect::<Vec<_>>()
+    };
+    orders(others).into_iter().flat_map(with).collect()
 }
 
 fn id(camera: usize) -> CameraId {
@@ -63,9 +92,9 @@ fn person(track: u64, found: &Box2) -> Person {
     Person { track: track.to_string(), confidence: found.score, bounds: Some(bounds), ..Person::default() }
 }
 
-fn layout(cmc: &Path, cameras: &[usize]) -> Result<Layout, String> {
+fn layout(cmc: &Path) -> Result<Layout, String> {
     let mut layout = Layout::default();
-    for camera in cameras {
+    for camera in CAMERAS {
         let path = cmc.join("calib").join(format!("cam{camera}_P_3x4.txt"));
         let text = std::fs::read_to_string(&path).map_err(|cause| format!("reading {}: {cause}", path.display()))?;
         let cells: Vec<f64> = text.split_whitespace().filter_map(|cell| cell.parse().ok()).collect();
@@ -74,7 +103,7 @@ fn layout(cmc: &Path, cameras: &[usize]) -> Result<Layout, String> {
         }
         let projection = [0, 4, 8].map(|row| [0, 1, 2, 3].map(|column| cells[row + column]));
         let camera = Camera {
-            id: id(*camera),
+            id: id(camera),
             kind: CameraKind::People,
             covers: Vec::new(),
             projection: Some(projection),

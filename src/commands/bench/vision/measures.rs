@@ -35,6 +35,29 @@ pub struct Scores {
     pub mean_loss: f64,
 }
 
+impl Scores {
+    /// Of several runs over the same moments.
+    pub fn mean(of: &[Scores]) -> Scores {
+        let share = |of_one: fn(&Scores) -> f64| of.iter().map(of_one).sum::<f64>() / of.len() as f64;
+        let count = |of_one: fn(&Scores) -> usize| {
+            let sum: usize = of.iter().map(of_one).sum();
+            (sum as f64 / of.len() as f64).round() as usize
+        };
+        Scores {
+            hota: share(|scores| scores.hota),
+            det_a: share(|scores| scores.det_a),
+            ass_a: share(|scores| scores.ass_a),
+            mota: share(|scores| scores.mota),
+            idf1: share(|scores| scores.idf1),
+            found: count(|scores| scores.found),
+            missed: count(|scores| scores.missed),
+            invented: count(|scores| scores.invented),
+            switches: count(|scores| scores.switches),
+            mean_loss: share(|scores| scores.mean_loss),
+        }
+    }
+}
+
 /// Distances of HOTA: from lax to strict.
 const ALPHAS: usize = 19;
 /// What is left of rounding.

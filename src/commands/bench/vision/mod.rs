@@ -149,16 +149,18 @@ fn recorded(data: &Path, notes: &mut Vec<String>) -> Result<Vec<Figure>, String>
         below.measured(Some(worst), mot::SEQUENCES.len()),
     ];
 
-    let room = |name: &str, cameras: &[usize]| cmc::track(&rooms, name, cameras);
-    let all = [room("CMC1", &cmc::CAMERAS)?, room("CMC2", &cmc::CAMERAS)?];
-    let mut less = Vec::new();
-    for gone in cmc::CAMERAS {
-        let cameras: Vec<usize> = cmc::CAMERAS.into_iter().filter(|camera| *camera != gone).collect();
-        less.push(room("CMC2", &cameras)?);
-        notes.push(line(&format!("CMC2 without camera {gone}"), less.last().expect("just pushed")));
+    let two = cmc::Room::read(&rooms, "CMC2")?;
+    let all = [("CMC1", cmc::Room::read(&rooms, "CMC1")?.track(None)), ("CMC2", two.track(None))];
+    let less = cmc::CAMERAS.map(|gone| (format!("CMC2 without camera {gone}"), two.track(Some(gone))));
+    let named = all.iter().map(|(name, orders)| (*name, orders));
+    for (name, orders) in named.chain(less.iter().map(|(name, orders)| (name.as_str(), orders))) {
+        let idf1 = orders.iter().map(|scores| 100.0 * scores.idf1);
+        let (least, most) = (idf1.clone().fold(f64::INFINITY, f64::min), idf1.fold(0.0, f64::max));
+        let mean = line(name, &Scores::mean(orders));
+        notes.push(format!("{mean}; mean of {} orders of the cameras, IDF1 {least:.1} to {most:.1}", orders.len()));
     }
-    notes.push(line("CMC1", &all[0]));
-    notes.push(line("CMC2", &all[1]));
+    let all = all.map(|(_, orders)| Scores::mean(&orders));
+    let less = less.map(|(_, orders)| Scores::mean(&orders));
     let n = |scores: &Scores| scores.found + scores.missed;
     let worst = |of: fn(&Scores) -> f64| less.iter().map(of).fold(f64::INFINITY, f64::min);
     let furthest = less.iter().map(floor::error_cm).fold(0.0, f64::max);

@@ -1,0 +1,91 @@
+//! Whom a camera should see: who stands free in its picture, as far as others hide them and as far as it ever sees who stands there.
+
+use super::motion::Motion;
+use super::seen::LINEAR_M;
+use super::shape::{Edges, View, inside};
+use crate::base::Point2;
+use std::collections::BTreeMap;
+
+/// Who stands free in the picture is seen in so many looks.
+const SEEN_FREE: f64 = 0.7;
+/// Nobody can be missed where a camera sees less than this share of those whom another one sees: what stands in its way is
+/// furniture, and nobody told us of it. Squares of the floor, m.
+const SQUARE_M: f64 = 0.5;
+const SEES: f64 = 0.5;
+/// A square is taken to be seen as if so many had been seen there.
+const TRUST: f64 = 3.0;
+/// Who is hidden stands at least so far behind who hides them, m.
+const BEHIND_M: f64 = 0.25;
+
+/// Of each square of the floor: how many a camera saw there, and how many it should have seen and did not.
+#[derive(Clone, Debug, Default)]
+pub struct Sights(BTreeMap<(i32, i32), (u32, u32)>);
+
+impl Sights {
+    pub fn saw(&mut self, at: Point2) {
+        self.0.entry(square(at)).or_default().0 += 1;
+    }
+
+    pub fn missed(&mut self, at: Point2) {
+        self.0.entry(square(at)).or_default().1 += 1;
+    }
+
+    /// Whether the camera usually sees who stands there.
+    pub fn reach(&self, at: Point2) -> bool {
+        let (seen, missed) = self.0.get(&square(at)).copied().unwrap_or_default();
+        let seen = f64::from(seen) + TRUST;
+        seen >= SEES * (seen + f64::from(missed))
+    }
+}
+
+fn square(at: Point2) -> (i32, i32) {
+    ((at.x / SQUARE_M).floor() as i32, (at.y / SQUARE_M).floor() as i32)
+}
+
+/// What a camera would see of a body.
+pub struct Expected {
+    pub floor: Point2,
+    pub edges: Edges,
+    depth_m: f64,
+}
+
+impl Expected {
+    /// `None` where it is not known well enough, or partly behind the camera.
+    pub fn of(motion: &Motion, view: &View) -> Option<Expected> {
+        let floor = motion.floor();
+        let edges = (motion.sigma_m() <= LINEAR_M).then(|| view.expect(floor, motion.height_m())).flatten()?;
+        Some(Expected { floor, edges, depth_m: view.depth_m(floor) })
+    }
+
+    /// The largest share of it that one of `boxes`, each with how far away its owner is, m, hides. Only who stands nearer hides
+    /// somebody, and nobody hides themselves.
+    pub fn hidden<'a>(&self, boxes: impl IntoIterator<Item = (f64, &'a Edges)>) -> f64 {
+        let nearer = boxes.into_iter().filter(|(depth_m, _)| *depth_m < self.depth_m - BEHIND_M);
+        nearer.map(|(_, edges)| inside(&self.edges, edges)).fold(0.0, f64::max)
+    }
+}
+
+/// A camera and who stands in front of it.
+pub struct Watch<'a> {
+    pub view: Option<&'a View<'a>>,
+    sights: &'a Sights,
+    standing: Vec<&'a Expected>,
+}
+
+impl<'a> Watch<'a> {
+    pub fn new(
+        view: Option<&'a View<'a>>,
+        sights: &'a Sights,
+        standing: impl Iterator<Item = &'a Expected>,
+    ) -> Watch<'a> {
+        Watch { view, sights, standing: standing.filter(|here| sights.reach(here.floor)).collect() }
+    }
+
+    /// How unlikely it is that the camera does not see somebody there, -ln: who stands free in the picture is hardly ever missed.
+    pub fn missing(&self, here: &Expected) -> f64 {
+        let Some(view) = self.view.filter(|_| self.sights.reach(here.floor)) else { return 0.0 };
+        let hidden = here.hidden(self.standing.iter().map(|other| (other.depth_m, &other.edges)));
+        let free = (view.share_in_picture(&here.edges) - hidden).clamp(0.0, 1.0);
+        -libm::log(1.0 - SEEN_FREE * free * free)
+    }
+}
