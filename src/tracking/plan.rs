@@ -339,8 +339,8 @@ impl Plan {
                 self.by_track.values_mut().for_each(renamed);
                 look.moved.iter_mut().for_each(|(id, ..)| renamed(id));
             }
-            for (id, motion) in settled.motions {
-                self.bodies.get_mut(&id).expect("who is forgotten is in no second thought").motion = motion;
+            for (id, motion) in settled.motions.iter() {
+                self.bodies.get_mut(&id).expect("who is forgotten is in no second thought").motion = motion.clone();
             }
         }
     }

@@ -34,10 +34,39 @@ const SAME_M_S: f64 = 0.3;
 /// Who is further than this from where anybody stands is not them, m.
 const ELSEWHERE_M: f64 = 1.0;
 
+/// A few bodies, by id, and where they are.
+#[derive(Clone, Debug, Default)]
+pub struct Places(Vec<(BodyId, Motion)>);
+
+impl Places {
+    pub fn iter(&self) -> impl Iterator<Item = (BodyId, &Motion)> {
+        self.0.iter().map(|(id, at)| (*id, at))
+    }
+
+    fn ids(&self) -> impl Iterator<Item = BodyId> {
+        self.0.iter().map(|(id, _)| *id)
+    }
+
+    fn get(&self, id: BodyId) -> Option<&Motion> {
+        self.iter().find(|(own, _)| *own == id).map(|(_, at)| at)
+    }
+
+    fn insert(&mut self, id: BodyId, at: Motion) {
+        match self.0.binary_search_by_key(&id, |(own, _)| *own) {
+            Ok(place) => self.0[place].1 = at,
+            Err(place) => self.0.insert(place, (id, at)),
+        }
+    }
+
+    fn remove(&mut self, id: BodyId) {
+        self.0.retain(|(own, _)| *own != id);
+    }
+}
+
 /// Some bodies, and where they would be.
 #[derive(Clone, Debug)]
 struct SecondThought {
-    at: BTreeMap<BodyId, Motion>,
+    at: Places,
     /// Natural log odds against the plan's own reading.
     odds: f64,
     /// Since when it differs.
@@ -93,7 +122,7 @@ pub struct Settled {
     /// Bodies to be exchanged, one pair after the other.
     pub exchanged: Vec<(BodyId, BodyId)>,
     /// Where they are then.
-    pub motions: BTreeMap<BodyId, Motion>,
+    pub motions: Places,
     pub since: ShopTime,
 }
 
@@ -111,9 +140,9 @@ impl SecondThoughts {
         let mut kept: Vec<SecondThought> = Vec::new();
         let mut count: BTreeMap<BodyId, usize> = BTreeMap::new();
         for thought in thoughts {
-            let many = thought.at.keys().any(|id| count.get(id).is_some_and(|count| *count >= MOST));
+            let many = thought.at.ids().any(|id| count.get(&id).is_some_and(|count| *count >= MOST));
             if !many && !kept.iter().any(|kept| kept.says_the_same(&thought)) {
-                thought.at.keys().for_each(|id| *count.entry(*id).or_default() += 1);
+                thought.at.ids().for_each(|id| *count.entry(id).or_default() += 1);
                 kept.push(thought);
             }
         }
@@ -121,9 +150,8 @@ impl SecondThoughts {
     }
 
     fn keep(&mut self, thought: SecondThought) {
-        if let Some(first) = thought.at.keys().next() {
-            self.0.entry(*first).or_default().push(thought);
-        }
+        let Some((first, _)) = thought.at.0.first() else { return };
+        self.0.entry(*first).or_default().push(thought);
     }
 
     /// Takes the likeliest reading of these bodies for the plan's own, if it is likelier by far. `motion`: where the plan has everybody.
@@ -140,12 +168,14 @@ impl SecondThoughts {
             return None;
         }
         let new = self.0.get_mut(&first)?.remove(at);
-        let old: BTreeMap<BodyId, Motion> = new.at.keys().map(|id| (*id, motion(*id))).collect();
+        let old = Places(new.at.ids().map(|id| (id, motion(id))).collect());
         for mut other in std::mem::take(&mut self.0).into_values().flatten() {
             // What it differs in, it differs in from the new reading now.
-            if other.at.keys().any(|id| old.contains_key(id)) {
-                for (id, at) in &old {
-                    other.at.entry(*id).or_insert_with(|| at.clone());
+            if other.at.ids().any(|id| old.get(id).is_some()) {
+                for (id, at) in old.iter() {
+                    if other.at.get(id).is_none() {
+                        other.at.insert(id, at.clone());
+                    }
                 }
                 other.odds -= new.odds;
             }
@@ -163,12 +193,12 @@ impl SecondThoughts {
         motion: impl Fn(BodyId) -> Option<&'b Motion>,
     ) -> impl Iterator<Item = (BodyId, f64)> {
         let all = self.0.values().flatten();
-        let about: Vec<&SecondThought> = all.filter(|thought| thought.at.contains_key(&body)).collect();
+        let about: Vec<&SecondThought> = all.filter(|thought| thought.at.get(body).is_some()).collect();
         let all = 1.0 + about.iter().map(|thought| libm::exp(thought.odds)).sum::<f64>();
         let mut chances: BTreeMap<BodyId, f64> = BTreeMap::new();
         if let Some(here) = motion(body).map(Motion::floor) {
             for thought in about {
-                let stands = thought.at.iter().map(|(id, at)| (at.floor().distance(here), *id));
+                let stands = thought.at.iter().map(|(id, at)| (at.floor().distance(here), id));
                 let nearest = stands.min_by(|a, b| a.0.total_cmp(&b.0)).filter(|(away_m, _)| *away_m <= ELSEWHERE_M);
                 if let Some((_, id)) = nearest.filter(|(_, id)| *id != body) {
                     *chances.entry(id).or_default() += libm::exp(thought.odds) / all;
@@ -179,15 +209,15 @@ impl SecondThoughts {
     }
 
     pub fn forget(&mut self, body: BodyId) {
-        self.0.values_mut().for_each(|thoughts| thoughts.retain(|thought| !thought.at.contains_key(&body)));
+        self.0.values_mut().for_each(|thoughts| thoughts.retain(|thought| thought.at.get(body).is_none()));
         self.0.retain(|_, thoughts| !thoughts.is_empty());
     }
 }
 
 /// Pairs of bodies whose exchange, one after the other, brings everybody nearest to where they are in the new reading.
-fn exchanges(old: &BTreeMap<BodyId, Motion>, new: &BTreeMap<BodyId, Motion>) -> Vec<(BodyId, BodyId)> {
-    let ids: Vec<BodyId> = old.keys().copied().collect();
-    let apart_m = |i: usize, k: usize| new[&ids[i]].floor().distance(old[&ids[k]].floor());
+fn exchanges(old: &Places, new: &Places) -> Vec<(BodyId, BodyId)> {
+    let ids: Vec<BodyId> = old.ids().collect();
+    let apart_m = |i: usize, k: usize| new.0[i].1.floor().distance(old.0[k].1.floor());
     let places = assign(ids.len(), ids.len(), ELSEWHERE_M, apart_m);
     let mut exchanged = Vec::new();
     // Whose old place everybody has by now.
@@ -207,8 +237,14 @@ struct Column {
     id: BodyId,
     /// It has them elsewhere than the plan.
     differs: bool,
-    /// How badly each sighting fits, and where they are with it taken in.
-    fits: BTreeMap<usize, (f64, Motion)>,
+    /// Sightings that could be them: how badly each fits, and where they are with it taken in.
+    fits: Vec<(usize, f64, Motion)>,
+}
+
+impl Column {
+    fn fit(&self, i: usize) -> Option<&(usize, f64, Motion)> {
+        self.fits.iter().find(|(own, ..)| *own == i)
+    }
 }
 
 impl SecondThought {
@@ -232,37 +268,38 @@ impl SecondThought {
                 None => Some(bridged(motion, reading.t)),
             }
         };
-        let at = [(reading.ids[a], follows(j, a)?), (reading.ids[b], follows(i, b)?)].into();
+        let at = Places(vec![(reading.ids[a], follows(j, a)?), (reading.ids[b], follows(i, b)?)]);
         Some(SecondThought { at, odds, since: reading.t })
     }
 
     /// This reading after a look, and where it can be read in two ways, both; `into` grows by them.
     fn follow(self, reading: &Reading, into: &mut Vec<SecondThought>) {
-        let mut columns: Vec<Column> = self.at.iter().map(|(id, at)| self.column(*id, at, reading)).collect();
-        let mut rows: BTreeSet<usize> = columns.iter().flat_map(|column| column.fits.keys().copied()).collect();
-        rows.extend(self.at.keys().filter_map(|id| reading.sighted[reading.index(*id)?]));
+        let mut columns: Vec<Column> = self.at.iter().map(|(id, at)| self.column(id, at, reading)).collect();
+        let mut rows: BTreeSet<usize> =
+            columns.iter().flat_map(|column| column.fits.iter().map(|(i, ..)| *i)).collect();
+        rows.extend(self.at.ids().filter_map(|id| reading.sighted[reading.index(id)?]));
         if rows.is_empty() {
             return into.push(self);
         }
         // Whoever the plan takes those sightings for has a say in it.
         let others = rows.iter().filter_map(|i| reading.matched[*i]).map(|k| (k, reading.ids[k]));
-        for (k, id) in others.filter(|(_, id)| !self.at.contains_key(id) && (reading.before)(*id).is_some()) {
-            let fit = |i: &usize| Some((*i, (reading.cost(*i, k), reading.pair(*i, k)?.motion.clone())));
+        for (k, id) in others.filter(|(_, id)| self.at.get(*id).is_none() && (reading.before)(*id).is_some()) {
+            let fit = |i: &usize| Some((*i, reading.cost(*i, k), reading.pair(*i, k)?.motion.clone()));
             columns.push(Column { id, differs: false, fits: rows.iter().filter_map(fit).collect() });
         }
         let rows: Vec<usize> = rows.into_iter().collect();
-        let cost = |r: usize, c: usize| columns[c].fits.get(&rows[r]).map_or(f64::INFINITY, |(cost, _)| *cost);
+        let cost = |r: usize, c: usize| columns[c].fit(rows[r]).map_or(f64::INFINITY, |(_, cost, _)| *cost);
         let total = |pairs: &[Option<usize>]| -> f64 {
             pairs.iter().enumerate().map(|(r, c)| c.map_or(ALONE, |c| cost(r, c))).sum()
         };
         let planned = |i: &usize| reading.matched[*i].map_or(ALONE, |k| reading.cost(*i, k).min(ALONE));
         let planned: f64 = rows.iter().map(planned).sum();
-        let loudest = LOUDEST * self.at.len() as f64 / 2.0;
+        let loudest = LOUDEST * self.at.0.len() as f64 / 2.0;
         let read = |pairs: &[Option<usize>], cost: f64| {
             let odds = self.odds + (planned - cost).clamp(-loudest, loudest);
             let sighting = |c: usize| pairs.iter().position(|pair| *pair == Some(c)).map(|r| rows[r]);
             let seen = columns.iter().enumerate().map(|(c, column)| (column, sighting(c)));
-            (odds > KEPT).then(|| self.read(odds, seen, reading)).filter(|thought| !thought.at.is_empty())
+            (odds > KEPT).then(|| self.read(odds, seen, reading)).filter(|thought| !thought.at.0.is_empty())
         };
 
         let best = assign(rows.len(), columns.len(), ALONE, cost);
@@ -293,7 +330,7 @@ impl SecondThought {
             let weighed = forecast.weigh(seen, reading.watch.view)?;
             let clothes = reading.index(id).and_then(|k| reading.pair(i, k)).map_or(0.0, |pair| pair.clothes);
             let cost = weighed.cost + CLOTHES * clothes - missing;
-            (cost < ALONE).then_some((i, (cost, weighed.motion)))
+            (cost < ALONE).then_some((i, cost, weighed.motion))
         };
         Column { id, differs: true, fits: reading.seen.iter().enumerate().filter_map(fit).collect() }
     }
@@ -311,13 +348,13 @@ impl SecondThought {
             if !column.differs && sighting == planned {
                 continue;
             }
-            let seen = sighting.and_then(|i| Some(column.fits.get(&i)?.1.clone()));
+            let seen = sighting.and_then(|i| Some(column.fit(i)?.2.clone()));
             // Unseen, they are where they were.
-            let motion = seen.or_else(|| self.at.get(&column.id).or_else(|| (reading.before)(column.id)).cloned());
+            let motion = seen.or_else(|| self.at.get(column.id).or_else(|| (reading.before)(column.id)).cloned());
             let Some(motion) = motion else { continue };
             let agrees = |plan: &Motion| sighting == planned && is_same(&motion, plan);
             if reading.after(column.id).is_some_and(agrees) {
-                at.remove(&column.id);
+                at.remove(column.id);
             } else {
                 at.insert(column.id, motion);
             }
@@ -326,8 +363,8 @@ impl SecondThought {
     }
 
     fn says_the_same(&self, other: &SecondThought) -> bool {
-        self.at.len() == other.at.len()
-            && self.at.iter().zip(&other.at).all(|((one, at), (two, there))| one == two && is_same(at, there))
+        self.at.0.len() == other.at.0.len()
+            && self.at.iter().zip(other.at.iter()).all(|((one, at), (two, there))| one == two && is_same(at, there))
     }
 }
 
