@@ -20,10 +20,10 @@ use std::collections::{BTreeMap, BTreeSet};
 const KEPT: f64 = -8.0;
 /// A reading this much likelier, 7 to 1, replaces the plan's own. Above 0: nobody is exchanged to and fro.
 const BETTER: f64 = 2.0;
-/// A look that a second reading could take another way, so much less likely, is taken both ways: one in 55.
-const BOTH_WAYS: f64 = 4.0;
+/// A look that a second reading could take another way, so much less likely, is taken both ways: one in 400.
+const BOTH_WAYS: f64 = 6.0;
 /// Of the readings of anybody only so many are kept, the likeliest.
-const MOST: usize = 8;
+const MOST: usize = 16;
 /// Looks at the same clothes a tenth of a second apart say the same: each counts for so much.
 const CLOTHES: f64 = 0.3;
 /// One look says no more than this of two people, natural log odds: a box that fits nobody is no evidence for anybody.
@@ -192,20 +192,21 @@ impl SecondThoughts {
         body: BodyId,
         motion: impl Fn(BodyId) -> Option<&'b Motion>,
     ) -> impl Iterator<Item = (BodyId, f64)> {
-        let all = self.0.values().flatten();
-        let about: Vec<&SecondThought> = all.filter(|thought| thought.at.get(body).is_some()).collect();
-        let all = 1.0 + about.iter().map(|thought| libm::exp(thought.odds)).sum::<f64>();
-        let mut chances: BTreeMap<BodyId, f64> = BTreeMap::new();
+        let about = self.0.values().flatten().filter(|thought| thought.at.get(body).is_some());
+        // Readings of the same two exchanged differ in what became of others: the likeliest speaks for all of them.
+        let mut odds: BTreeMap<BodyId, f64> = BTreeMap::new();
         if let Some(here) = motion(body).map(Motion::floor) {
             for thought in about {
                 let stands = thought.at.iter().map(|(id, at)| (at.floor().distance(here), id));
                 let nearest = stands.min_by(|a, b| a.0.total_cmp(&b.0)).filter(|(away_m, _)| *away_m <= ELSEWHERE_M);
                 if let Some((_, id)) = nearest.filter(|(_, id)| *id != body) {
-                    *chances.entry(id).or_default() += libm::exp(thought.odds) / all;
+                    let likeliest = odds.entry(id).or_insert(f64::NEG_INFINITY);
+                    *likeliest = likeliest.max(thought.odds);
                 }
             }
         }
-        chances.into_iter()
+        let all = 1.0 + odds.values().map(|odds| libm::exp(*odds)).sum::<f64>();
+        odds.into_iter().map(move |(id, odds)| (id, libm::exp(odds) / all))
     }
 
     pub fn forget(&mut self, body: BodyId) {
