@@ -217,7 +217,9 @@ impl Plan {
 
         let mut look = Look { ambiguous: self.guesses(&pairs, &matched, &ids, t), ..Look::default() };
         let mut sighted = vec![None; ids.len()];
-        matched.iter().enumerate().for_each(|(i, k)| k.iter().for_each(|k| sighted[*k] = Some(i)));
+        for (i, k) in matched.iter().enumerate().filter_map(|(i, k)| Some((i, (*k)?))) {
+            sighted[k] = Some(i);
+        }
         let known = |id: BodyId| self.bodies.get(&id).filter(|body| !body.doubtful).map(|body| &body.motion);
         self.thoughts.look(&Reading {
             seen: &seen,
@@ -339,8 +341,8 @@ impl Plan {
                 self.by_track.values_mut().for_each(renamed);
                 look.moved.iter_mut().for_each(|(id, ..)| renamed(id));
             }
-            for (id, motion) in settled.motions.iter() {
-                self.bodies.get_mut(&id).expect("who is forgotten is in no second thought").motion = motion.clone();
+            for (id, motion) in settled.motions {
+                self.bodies.get_mut(&id).expect("who is forgotten is in no second thought").motion = motion;
             }
         }
     }
@@ -375,7 +377,7 @@ impl Plan {
             if view.share_in_picture(&expected.edges) - hidden < IN_SIGHT {
                 continue;
             }
-            let counts = sights.reach(expected.floor);
+            let counts = sights.usually_see(expected.floor);
             // Half of somebody, seen by one camera alone, is no teacher.
             if t.since(body.last().t) <= JUST_NOW_US && (!body.doubtful || body.fresh_tracks(t).nth(1).is_some()) {
                 sights.missed(expected.floor);

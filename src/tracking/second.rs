@@ -36,10 +36,10 @@ const ELSEWHERE_M: f64 = 1.0;
 
 /// A few bodies, by id, and where they are.
 #[derive(Clone, Debug, Default)]
-pub struct Places(Vec<(BodyId, Motion)>);
+struct Places(Vec<(BodyId, Motion)>);
 
 impl Places {
-    pub fn iter(&self) -> impl Iterator<Item = (BodyId, &Motion)> {
+    fn iter(&self) -> impl Iterator<Item = (BodyId, &Motion)> {
         self.0.iter().map(|(id, at)| (*id, at))
     }
 
@@ -122,7 +122,7 @@ pub struct Settled {
     /// Bodies to be exchanged, one pair after the other.
     pub exchanged: Vec<(BodyId, BodyId)>,
     /// Where they are then.
-    pub motions: Places,
+    pub motions: Vec<(BodyId, Motion)>,
     pub since: ShopTime,
 }
 
@@ -156,14 +156,10 @@ impl SecondThoughts {
 
     /// Takes the likeliest reading of these bodies for the plan's own, if it is likelier by far. `motion`: where the plan has everybody.
     pub fn settle(&mut self, bodies: &[BodyId], motion: impl Fn(BodyId) -> Motion) -> Option<Settled> {
-        let likeliest = |thoughts: &[SecondThought]| {
-            (0..thoughts.len()).max_by(|a, b| thoughts[*a].odds.total_cmp(&thoughts[*b].odds))
+        let of = |id: BodyId| {
+            self.0.get(&id).into_iter().flatten().enumerate().map(move |(at, thought)| (id, at, thought.odds))
         };
-        let best = |id: &BodyId| {
-            let thoughts = self.0.get(id)?;
-            likeliest(thoughts).map(|at| (*id, at, thoughts[at].odds))
-        };
-        let (first, at, odds) = bodies.iter().filter_map(best).max_by(|a, b| a.2.total_cmp(&b.2))?;
+        let (first, at, odds) = bodies.iter().flat_map(|id| of(*id)).max_by(|a, b| a.2.total_cmp(&b.2))?;
         if odds <= BETTER {
             return None;
         }
@@ -183,7 +179,7 @@ impl SecondThoughts {
         }
         let exchanged = exchanges(&old, &new.at);
         self.keep(SecondThought { at: old, odds: -new.odds, since: new.since });
-        Some(Settled { exchanged, motions: new.at, since: new.since })
+        Some(Settled { exchanged, motions: new.at.0, since: new.since })
     }
 
     /// Whom a body may really be, with the chance of it.

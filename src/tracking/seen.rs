@@ -135,7 +135,7 @@ pub struct Forecast {
 
 impl Forecast {
     pub fn of(motion: &Motion, t: ShopTime) -> Forecast {
-        Forecast { motion: bridged(motion, t), ..Forecast::unmoved(motion, t) }
+        Forecast { motion: bridged(motion, t), late_m: late_m(motion, t), sketch: OnceCell::new() }
     }
 
     /// Who has not gone on since they were last seen.

@@ -31,7 +31,7 @@ impl Sights {
     }
 
     /// Whether the camera usually sees who stands there.
-    pub fn reach(&self, at: Point2) -> bool {
+    pub fn usually_see(&self, at: Point2) -> bool {
         let (seen, missed) = self.0.get(&square(at)).copied().unwrap_or_default();
         let seen = f64::from(seen) + TRUST;
         seen >= SEES * (seen + f64::from(missed))
@@ -78,12 +78,12 @@ impl<'a> Watch<'a> {
         sights: &'a Sights,
         standing: impl Iterator<Item = &'a Expected>,
     ) -> Watch<'a> {
-        Watch { view, sights, standing: standing.filter(|here| sights.reach(here.floor)).collect() }
+        Watch { view, sights, standing: standing.filter(|here| sights.usually_see(here.floor)).collect() }
     }
 
     /// How unlikely it is that the camera does not see somebody there, -ln: who stands free in the picture is hardly ever missed.
     pub fn missing(&self, here: &Expected) -> f64 {
-        let Some(view) = self.view.filter(|_| self.sights.reach(here.floor)) else { return 0.0 };
+        let Some(view) = self.view.filter(|_| self.sights.usually_see(here.floor)) else { return 0.0 };
         let hidden = here.hidden(self.standing.iter().map(|other| (other.depth_m, &other.edges)));
         let free = (view.share_in_picture(&here.edges) - hidden).clamp(0.0, 1.0);
         -libm::log(1.0 - SEEN_FREE * free * free)
