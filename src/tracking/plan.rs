@@ -12,7 +12,7 @@ use super::seen::{Forecast, Pair, ROUGHLY_M, SIGMA_M, Seen, pair};
 use super::shape::{Edges, View, area, inside, overlap};
 use super::watch::{Expected, Sights, Watch};
 use crate::base::{BodyId, CameraId, Point2, ShopTime};
-use crate::events::{People, Person, Position, Track};
+use crate::events::{People, Position, Track};
 use crate::shop::Layout;
 use std::collections::BTreeMap;
 
@@ -187,6 +187,9 @@ impl Plan {
     /// Takes in one camera's look at time `t` (shop time).
     pub fn look(&mut self, people: &People, t: ShopTime, layout: &Layout) -> Look {
         let view = layout.cameras.get(&people.camera).and_then(|camera| View::of(camera, layout));
+        // Who only says floor points has thought about them; what we read off a picture we know the faults of.
+        let news = if view.is_some() { self.sights.entry(people.camera.clone()).or_default().look(t) } else { 1.0 };
+        let view = view.map(|view| view.with_news(news));
         let view = view.as_ref();
         let seen = self.seen(people, t, view);
         let bodies: Vec<&Body> = self.bodies.values().filter(|body| t.secs_since(body.last().t) <= LOST_S).collect();
@@ -230,6 +233,7 @@ impl Plan {
             sighted: &sighted,
             before: &known,
             watch: &watch,
+            news,
             t,
         });
         let edges = |seen: &Seen| Some(view?.edges(seen.person.bounds?));
@@ -246,7 +250,7 @@ impl Plan {
             if of.is_none() && seen.outline.is_some_and(|own| again(&own.edges)) {
                 continue;
             }
-            self.take(seen, of, view.is_some(), t, &mut look);
+            self.take(seen, of, news, t, &mut look);
         }
         if let Some(view) = view {
             self.unseen(&people.camera, view, &hits, &expected, t);
@@ -262,33 +266,29 @@ impl Plan {
 
     /// What the people of a look say; who says nothing about where they are is left out.
     fn seen<'a>(&self, people: &'a People, t: ShopTime, view: Option<&View>) -> Vec<Seen<'a>> {
-        let bounds = |person: &Person| if person.floor.is_some() { None } else { person.bounds };
-        let edges = people.people.iter().filter_map(bounds);
-        let edges: Vec<Edges> = edges.filter_map(|bounds| Some(view?.edges(bounds))).collect();
+        let outlines = match view {
+            Some(view) => view.outlines(&people.people),
+            None => vec![None; people.people.len()],
+        };
+        let edges: Vec<Edges> = outlines.iter().flatten().map(|outline| outline.edges).collect();
         let doubled = |own: &Edges| edges.iter().any(|other| area(other) > area(own) && overlap(own, other) > DOUBLED);
-        let mut outlines = view.map(|view| view.outlines(&edges)).unwrap_or_default().into_iter();
         let mut seen = Vec::new();
-        for person in &people.people {
+        for (person, outline) in people.people.iter().zip(outlines) {
             let track = Track { camera: people.camera.clone(), boot: people.boot.clone(), track: person.track.clone() };
             let is_fresh = |body: &Body| {
                 let last = body.tracks.get(&people.camera);
                 last.is_none_or(|(_, at)| t.since(*at) <= TRACK_REUSE_US)
             };
             let known = self.by_track.get(&track).copied().filter(|id| self.bodies.get(id).is_some_and(is_fresh));
-            match (person.floor, bounds(person), view) {
-                (Some(floor), ..) => {
-                    let motion = Some(Motion::new(t, floor, SIGMA_M));
-                    seen.push(Seen { person, track, known, motion, outline: None });
-                }
-                (None, Some(_), Some(view)) => {
-                    let outline = outlines.next();
-                    if outline.is_some_and(|outline| doubled(&outline.edges)) {
-                        continue;
-                    }
-                    let motion = outline.as_ref().and_then(|outline| view.place(outline, t));
-                    seen.push(Seen { person, track, known, motion, outline });
-                }
-                _ => {}
+            if outline.is_some_and(|outline| doubled(&outline.edges)) {
+                continue;
+            }
+            let motion = match person.floor {
+                Some(floor) => Some(Motion::new(t, floor, SIGMA_M)),
+                None => outline.as_ref().zip(view).and_then(|(outline, view)| view.place(outline, t)),
+            };
+            if motion.is_some() || outline.is_some() {
+                seen.push(Seen { person, track, known, motion, outline });
             }
         }
         seen
@@ -383,23 +383,24 @@ impl Plan {
                 sights.missed(expected.floor);
             }
             if counts {
-                body.evidence = (body.evidence + NOT_SEEN).max(if body.doubtful { f64::NEG_INFINITY } else { LEAST });
+                body.evidence =
+                    (body.evidence + NOT_SEEN * view.news).max(if body.doubtful { f64::NEG_INFINITY } else { LEAST });
             }
         }
     }
 
-    /// A sighting goes to its body, or to a new one. `ours`: of a camera whose pictures we know the geometry of.
-    fn take(&mut self, seen: Seen, of: Option<(BodyId, Pair)>, ours: bool, t: ShopTime, look: &mut Look) {
-        let Seen { person, track, motion: alone, .. } = seen;
+    /// A sighting goes to its body, or to a new one.
+    fn take(&mut self, seen: Seen, of: Option<(BodyId, Pair)>, news: f64, t: ShopTime, look: &mut Look) {
+        let Seen { person, track, motion: alone, outline, .. } = seen;
         let sighting = |motion: &Motion| Sighting {
             t,
-            // What a camera says is kept as it says it; what is made of a box is made of all boxes before.
-            floor: person.floor.unwrap_or(motion.floor()),
+            // What a camera says is kept as it says it; what is read off a picture is made of all pictures before.
+            floor: person.floor.filter(|_| outline.is_none()).unwrap_or(motion.floor()),
             head: person.head,
             hands: person.hands.clone(),
         };
         // Who only says a floor point has thought about it; a box and what was read off it may be a shelf.
-        let doubtful = ours && person.bounds.is_some();
+        let doubtful = outline.is_some();
         let mut share = 1.0;
         let id = match of {
             Some((id, Pair { motion, share: own, .. })) => {
@@ -432,7 +433,7 @@ impl Plan {
             }
         };
         let body = self.bodies.get_mut(&id).expect("just seen");
-        body.evidence = (body.evidence + SEEN * share).min(SUREST);
+        body.evidence = (body.evidence + SEEN * share * news).min(SUREST);
         if let Some(appearance) = &person.appearance {
             body.clothes.see(appearance);
         }
@@ -454,6 +455,7 @@ impl Plan {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::events::Person;
 
     fn look(camera: &str, people: &[(&str, f64, f64)]) -> People {
         let people = people.iter().map(|(track, x, y)| Person {

@@ -92,6 +92,8 @@ pub struct Reading<'a> {
     /// Where a body was before the look; `None` for those it is too early to take for anybody.
     pub before: &'a dyn Fn(BodyId) -> Option<&'a Motion>,
     pub watch: &'a Watch<'a>,
+    /// How much of the look is news, 0..=1.
+    pub news: f64,
     pub t: ShopTime,
 }
 
@@ -255,7 +257,8 @@ impl SecondThought {
             None => Some(0.0),
         };
         let odds = cost(i, a)? + cost(j, b)? - cost(i, b)? - cost(j, a)?;
-        if odds <= KEPT {
+        // What is not a number is no reading either.
+        if odds.is_nan() || odds <= KEPT {
             return None;
         }
         let follows = |i: Option<usize>, k: usize| {
@@ -293,7 +296,7 @@ impl SecondThought {
         let planned: f64 = rows.iter().map(planned).sum();
         let loudest = LOUDEST * self.at.0.len() as f64 / 2.0;
         let read = |pairs: &[Option<usize>], cost: f64| {
-            let odds = self.odds + (planned - cost).clamp(-loudest, loudest);
+            let odds = self.odds + reading.news * (planned - cost).clamp(-loudest, loudest);
             let sighting = |c: usize| pairs.iter().position(|pair| *pair == Some(c)).map(|r| rows[r]);
             let seen = columns.iter().enumerate().map(|(c, column)| (column, sighting(c)));
             (odds > KEPT).then(|| self.read(odds, seen, reading)).filter(|thought| !thought.at.0.is_empty())

@@ -43,7 +43,7 @@ pub struct Seen<'a> {
     pub known: Option<BodyId>,
     /// Where that is, taken by itself; a box may be too little of somebody to tell.
     pub motion: Option<Motion>,
-    /// The box, where the camera did not say a floor point.
+    /// The box, and the floor point in it, of a camera whose pictures we know the geometry of.
     pub outline: Option<Outline>,
 }
 
@@ -90,8 +90,9 @@ pub fn pair(
     }
     let Weighed { cost: fit, motion, share } = forecast.weigh(seen, view)?;
     let distance_m = body.last().floor.distance(motion.floor());
-    // What a tracker of boxes knows is the box before; the body knows that better.
-    let called = if named && seen.outline.is_none() { SAME_TRACK } else { 0.0 };
+    // What a tracker of boxes knows is the box before; the body knows that better, but for who stands free.
+    let told = named && seen.person.floor.is_some();
+    let called = if told { SAME_TRACK * view.map_or(1.0, |view| view.news) } else { 0.0 };
     let bonus = called * (SAME_TRACK_S / followed_s(body, &seen.track.camera, t)).min(1.0);
     let unlikely = libm::log1p(libm::exp(-body.evidence));
     let clothes = body.clothes.cost(seen.person.appearance.as_ref());

@@ -1,21 +1,26 @@
 //! An upright human shape, as a box in a picture. What a detector's box says about where somebody stands depends on which of
 //! its edges is really the body's: feet behind a shelf, a head above the picture's edge. So the box is never turned into a place;
-//! the place is asked what box it would make, edge by edge ([`fit`]).
+//! the place is asked what box it would make, edge by edge ([`fit`]), and where the feet would be.
 
 use super::motion::{Motion, Row, STATES};
-use crate::base::{Point2, ShopTime};
+use crate::base::{Point2, Point3, ShopTime};
+use crate::events::Person;
 use crate::shop::projection::{Projection, depth_m, floor_point, pixel_of};
 use crate::shop::{Camera, Layout, Lens};
 
 /// Left, top, right, bottom, pixels of the picture.
 pub type Edges = [f64; 4];
 
-/// A box in a picture.
+/// A person in a picture.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Outline {
     pub edges: Edges,
     /// Which of them are the body's own as far as the other boxes of the look tell: not where somebody nearer begins.
-    pub free: [bool; 4],
+    free: [bool; 4],
+    /// Where the camera saw them stand, pixels.
+    feet: Option<Point2>,
+    /// How many times further off all that is than a sure detector's.
+    vague: f64,
 }
 
 /// Rings of the body: radius in metres, height as a share of the body's. Feet a little apart, hips, shoulders with arms, top of
@@ -27,9 +32,17 @@ const DIRECTIONS: [(f64, f64); 8] = {
     [(1.0, 0.0), (D, D), (0.0, 1.0), (-D, D), (-1.0, 0.0), (-D, -D), (0.0, -1.0), (D, -D)]
 };
 
-/// How far an edge of a detector's box is off, as a share of the box's height: left, top, right, bottom. Arms and bags make sides
-/// uncertain, steps the bottom.
+/// How far an edge of a sure detector's box is off, as a share of the box's height: left, top, right, bottom. Arms and bags make
+/// sides uncertain, steps the bottom.
 const SIGMA: Edges = [0.08, 0.04, 0.08, 0.05];
+/// And the feet it sees: across, down.
+const FEET: [f64; 2] = [0.04, 0.06];
+/// Less sure than this, a detector is further off: on drawn pictures our own one's edges by 0.055 of the height at a score of 0.75,
+/// 0.12 at 0.55 and 0.16 at 0.35.
+const SURE: f64 = 0.75;
+const VAGUER: f64 = 1.5;
+/// It does not get worse than at this score.
+const FAINTEST: f64 = 0.3;
 /// An edge where somebody nearer begins is off by so many times that.
 const COVERED: f64 = 2.0;
 /// An edge further off than this many standard deviations belongs to something else: a counter, somebody in front.
@@ -47,12 +60,16 @@ pub struct View<'a> {
     projection: &'a Projection,
     lens: Option<&'a Lens>,
     size: (f64, f64),
+    /// How much of a look is news, 0..=1 ([`super::watch::Sights::look`]); the rest it has in common with the look before.
+    pub news: f64,
 }
 
-/// The box that somebody expected somewhere would make, and how its edges change with where they really are.
+/// The box that somebody expected somewhere would make, where their feet would be, and how that changes with where they really are.
 pub struct Sketch {
     edges: Edges,
     slopes: [Row; 4],
+    feet: Point2,
+    feet_slopes: [Row; 2],
 }
 
 /// How a box fits a body that was expected somewhere.
@@ -66,11 +83,32 @@ pub struct Fit {
     pub own: [bool; 4],
 }
 
+impl Fit {
+    /// Takes in a figure that came out `off` pixels larger than `expected` has it. False: it is not theirs.
+    fn learn(&mut self, expected: &Motion, row: &Row, off: f64, sigma: f64) -> bool {
+        let moved: f64 = (0..STATES).map(|k| row[k] * (self.motion.state[k] - expected.state[k])).sum();
+        let surprise = off - moved;
+        let variance = self.motion.variance(row, sigma);
+        let off = surprise * surprise / variance;
+        if off > OTHERS * OTHERS {
+            self.cost += OTHERS * OTHERS / 2.0;
+            return false;
+        }
+        self.cost += off / 2.0 + libm::log(variance / (sigma * sigma)) / 2.0;
+        self.motion.learn(row, surprise, sigma);
+        true
+    }
+}
+
 impl<'a> View<'a> {
     pub fn of(camera: &'a Camera, layout: &'a Layout) -> Option<View<'a>> {
         let size = (f64::from(camera.size.0), f64::from(camera.size.1));
         let projection = camera.projection.as_ref().filter(|_| size.0 > 0.0 && size.1 > 0.0)?;
-        Some(View { projection, lens: layout.lenses.get(&camera.id), size })
+        Some(View { projection, lens: layout.lenses.get(&camera.id), size, news: 1.0 })
+    }
+
+    pub fn with_news(self, news: f64) -> View<'a> {
+        View { news, ..self }
     }
 
     /// From x, y, width, height in fractions of the picture.
@@ -79,14 +117,19 @@ impl<'a> View<'a> {
         [x * width, y * height, (x + w) * width, (y + h) * height]
     }
 
+    /// Where a point of the shop is in the picture; `None` behind the camera.
+    fn pixel(&self, at: Point3) -> Option<Point2> {
+        let pixel = pixel_of(self.projection, at)?;
+        Some(self.lens.map_or(pixel, |lens| lens.distort(pixel)))
+    }
+
     /// The box of somebody who stands at `floor`; `None` when part of them is behind the camera.
     pub fn expect(&self, floor: Point2, height_m: f64) -> Option<Edges> {
         let mut edges = [f64::INFINITY, f64::INFINITY, f64::NEG_INFINITY, f64::NEG_INFINITY];
         for (radius, share) in RINGS {
             for (dx, dy) in DIRECTIONS {
                 let at = Point2::new(floor.x + radius * dx, floor.y + radius * dy).at_height(share * height_m);
-                let pixel = pixel_of(self.projection, at)?;
-                let pixel = self.lens.map_or(pixel, |lens| lens.distort(pixel));
+                let pixel = self.pixel(at)?;
                 edges[0] = edges[0].min(pixel.x);
                 edges[1] = edges[1].min(pixel.y);
                 edges[2] = edges[2].max(pixel.x);
@@ -110,7 +153,8 @@ impl<'a> View<'a> {
     pub fn sketch(&self, motion: &Motion) -> Option<Sketch> {
         let (floor, height) = (motion.floor(), motion.height_m());
         let edges = self.expect(floor, height)?;
-        let mut slopes = [[0.0; STATES]; 4];
+        let feet = self.pixel(floor.at_height(0.0))?;
+        let (mut slopes, mut feet_slopes) = ([[0.0; STATES]; 4], [[0.0; STATES]; 2]);
         let moved = [
             (0, Point2::new(floor.x + STEP_M, floor.y), height),
             (1, Point2::new(floor.x, floor.y + STEP_M), height),
@@ -121,12 +165,18 @@ impl<'a> View<'a> {
             for edge in 0..4 {
                 slopes[edge][state] = (there[edge] - edges[edge]) / STEP_M;
             }
+            let there = self.pixel(floor.at_height(0.0))?;
+            feet_slopes[0][state] = (there.x - feet.x) / STEP_M;
+            feet_slopes[1][state] = (there.y - feet.y) / STEP_M;
         }
-        Some(Sketch { edges, slopes })
+        Some(Sketch { edges, slopes, feet, feet_slopes })
     }
 
-    /// The boxes of one look, with what they hide of each other. Whose feet are lower in the picture stands nearer.
-    pub fn outlines(&self, boxes: &[Edges]) -> Vec<Outline> {
+    /// The people of one look as the picture shows them, with what they hide of each other; `None` for who has no box. Whose feet
+    /// are lower in the picture stands nearer.
+    pub fn outlines(&self, people: &[Person]) -> Vec<Option<Outline>> {
+        let edges = |person: &Person| Some(self.edges(person.bounds?));
+        let boxes: Vec<Edges> = people.iter().filter_map(edges).collect();
         let free = |of: &Edges| {
             let [left, top, right, bottom] = *of;
             let size = bottom - top;
@@ -147,7 +197,13 @@ impl<'a> View<'a> {
             }
             free
         };
-        boxes.iter().map(|edges| Outline { edges: *edges, free: free(edges) }).collect()
+        let outline = |person: &Person| {
+            let edges = edges(person)?;
+            let feet = person.floor.and_then(|floor| self.pixel(floor.at_height(0.0)));
+            let vague = (SURE / person.confidence.clamp(FAINTEST, SURE)).powf(VAGUER);
+            Some(Outline { edges, free: free(&edges), feet, vague })
+        };
+        people.iter().map(outline).collect()
     }
 
     /// Edges that are the picture's and not the body's.
@@ -160,35 +216,38 @@ impl<'a> View<'a> {
     /// A box held against a body expected there. `None` when too little of it agrees to be the same body: one side and one of
     /// top and bottom.
     pub fn fit(&self, expected: &Motion, sketch: &Sketch, outline: &Outline) -> Option<Fit> {
-        let seen = &outline.edges;
-        let Sketch { edges: here, slopes: rows } = sketch;
-        let size = (seen[3] - seen[1]).max(1.0);
-        let cut = self.cut(seen);
+        let (cut, sigmas) = (self.cut(&outline.edges), self.sigmas(outline));
         let mut fit = Fit { cost: 0.0, motion: expected.clone(), own: [false; 4] };
-        for edge in 0..4 {
-            if cut[edge] {
-                continue;
+        for edge in (0..4).filter(|&edge| !cut[edge]) {
+            let off = outline.edges[edge] - sketch.edges[edge];
+            fit.own[edge] = fit.learn(expected, &sketch.slopes[edge], off, sigmas[edge]);
+        }
+        if let Some(feet) = outline.feet {
+            let off = [feet.x - sketch.feet.x, feet.y - sketch.feet.y];
+            for axis in 0..2 {
+                fit.learn(expected, &sketch.feet_slopes[axis], off[axis], FEET[axis] * self.off(outline));
             }
-            let sigma = SIGMA[edge] * size * if outline.free[edge] { 1.0 } else { COVERED };
-            let moved: f64 = (0..STATES).map(|k| rows[edge][k] * (fit.motion.state[k] - expected.state[k])).sum();
-            let surprise = seen[edge] - here[edge] - moved;
-            let variance = fit.motion.variance(&rows[edge], sigma);
-            let off = surprise * surprise / variance;
-            if off > OTHERS * OTHERS {
-                fit.cost += OTHERS * OTHERS / 2.0;
-                continue;
-            }
-            fit.own[edge] = true;
-            fit.cost += off / 2.0 + libm::log(variance / (sigma * sigma)) / 2.0;
-            fit.motion.learn(&rows[edge], surprise, sigma);
         }
         let [left, top, right, bottom] = fit.own;
         ((left || right) && (top || bottom)).then_some(fit)
     }
 
+    /// One standard deviation of everything a look says of somebody, times this, pixels. What it has in common with the look before was
+    /// told then.
+    fn off(&self, outline: &Outline) -> f64 {
+        let size = (outline.edges[3] - outline.edges[1]).max(1.0);
+        size * outline.vague / self.news.sqrt()
+    }
+
+    /// How far each edge is off, pixels.
+    fn sigmas(&self, outline: &Outline) -> Edges {
+        let off = self.off(outline);
+        [0, 1, 2, 3].map(|edge| SIGMA[edge] * off * if outline.free[edge] { 1.0 } else { COVERED })
+    }
+
     /// Where somebody stands who was never seen before, from their box alone. `None` when it is not clear at all.
     pub fn place(&self, outline: &Outline, t: ShopTime) -> Option<Motion> {
-        let seen = &outline.edges;
+        let (seen, sigmas) = (&outline.edges, self.sigmas(outline));
         let cut = self.cut(seen);
         let middle = (seen[0] + seen[2]) / 2.0;
         // Where the ray through the feet meets the floor; through the head, a usual person's height, when the feet are cut off.
@@ -199,14 +258,12 @@ impl<'a> View<'a> {
         // The edges are not linear in the place: three rounds of the same measurement around the better guess.
         let prior = motion.clone();
         for _ in 0..3 {
-            let Sketch { edges: here, slopes: rows } = self.sketch(&motion)?;
-            let size = (seen[3] - seen[1]).max(1.0);
+            let Sketch { edges: here, slopes: rows, .. } = self.sketch(&motion)?;
             let around = motion.state;
             motion = prior.clone();
             for edge in (0..4).filter(|&edge| !cut[edge]) {
                 let moved: f64 = (0..STATES).map(|k| rows[edge][k] * (motion.state[k] - around[k])).sum();
-                let sigma = SIGMA[edge] * size * if outline.free[edge] { 1.0 } else { COVERED };
-                motion.learn(&rows[edge], seen[edge] - here[edge] - moved, sigma);
+                motion.learn(&rows[edge], seen[edge] - here[edge] - moved, sigmas[edge]);
             }
         }
         // A body makes the box it was placed by; half of one makes another.

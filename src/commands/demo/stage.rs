@@ -31,7 +31,7 @@ const SHOP: [&str; 3] = [
 /// The cameras of a demonstration whose pictures are rendered.
 const RENDERED: &str = include_str!("../../../config/demo-shop/rendered.toml");
 /// What looks through them, and how sure it must be (models/carryout.md).
-const LOOKS: &str = "\n[vision]\nmodel = \"models/carryout.toml\"\nconfidence_min = 0.3\n";
+const LOOKS: &str = "\n[vision]\nmodel = \"models/carryout.toml\"\nconfidence_min = 0.35\n";
 /// An orderly stop of the daemon takes a second; after this it is killed.
 const STOPS: Duration = Duration::from_secs(15);
 

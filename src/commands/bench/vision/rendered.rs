@@ -28,7 +28,7 @@ use std::sync::Arc;
 /// Our own detector.
 pub const MODEL: &str = "models/carryout.toml";
 /// How sure it must be of somebody, as its card (models/carryout.md) advises.
-pub const SURE: f64 = 0.3;
+pub const SURE: f64 = 0.35;
 /// Between pictures of a camera, us.
 const EVERY_US: i64 = 100_000;
 /// Who is hidden to this share is not asked for.
