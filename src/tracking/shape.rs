@@ -200,7 +200,7 @@ impl<'a> View<'a> {
         let outline = |person: &Person| {
             let edges = edges(person)?;
             let feet = person.floor.and_then(|floor| self.pixel(floor.at_height(0.0)));
-            let vague = (SURE / person.confidence.clamp(FAINTEST, SURE)).powf(VAGUER);
+            let vague = libm::pow(SURE / person.confidence.clamp(FAINTEST, SURE), VAGUER);
             Some(Outline { edges, free: free(&edges), feet, vague })
         };
         people.iter().map(outline).collect()
@@ -232,8 +232,8 @@ impl<'a> View<'a> {
         ((left || right) && (top || bottom)).then_some(fit)
     }
 
-    /// One standard deviation of everything a look says of somebody, times this, pixels. What it has in common with the look before was
-    /// told then.
+    /// What [`SIGMA`] and [`FEET`] are shares of, pixels: the box's height, more of it for an unsure box and for a look of which little is
+    /// news.
     fn off(&self, outline: &Outline) -> f64 {
         let size = (outline.edges[3] - outline.edges[1]).max(1.0);
         size * outline.vague / self.news.sqrt()

@@ -17,8 +17,8 @@ const TRUST: f64 = 3.0;
 /// Who is hidden stands at least so far behind who hides them, m.
 const BEHIND_M: f64 = 0.25;
 
-/// A detector is off the same way for a while: a tenth of a second apart its errors go together at 0.9, half a second apart at
-/// 0.75. Four looks a second count in full (real recordings are followed best like that), of more each counts for less, s.
+/// A detector is off the same way for a while: a tenth of a second apart our own one's errors go together at 0.85, half a second apart at
+/// 0.65. Four looks a second count in full (real recordings are followed best like that), of more each counts for less, s.
 const NEWS_S: f64 = 0.25;
 /// Every look counts for something.
 const NEWS_MIN: f64 = 0.05;
