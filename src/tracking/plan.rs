@@ -12,7 +12,7 @@ use super::seen::{Forecast, Pair, ROUGHLY_M, SIGMA_M, Seen, pair};
 use super::shape::{Edges, View, area, inside, overlap};
 use super::watch::{Expected, Sights, Watch};
 use crate::base::{BodyId, CameraId, Point2, ShopTime};
-use crate::events::{People, Position, Track};
+use crate::events::{People, Person, Position, Track};
 use crate::shop::Layout;
 use std::collections::BTreeMap;
 
@@ -250,7 +250,7 @@ impl Plan {
             if of.is_none() && seen.outline.is_some_and(|own| again(&own.edges)) {
                 continue;
             }
-            self.take(seen, of, news, t, &mut look);
+            self.take(seen, of, view, t, &mut look);
         }
         if let Some(view) = view {
             self.unseen(&people.camera, view, &hits, &expected, t);
@@ -272,6 +272,8 @@ impl Plan {
         };
         let edges: Vec<Edges> = outlines.iter().flatten().map(|outline| outline.edges).collect();
         let doubled = |own: &Edges| edges.iter().any(|other| area(other) > area(own) && overlap(own, other) > DOUBLED);
+        // What was read off a picture is off as a box is ([`View::vague`]); who only says a floor point has thought about it.
+        let off = |person: &Person| view.filter(|_| person.bounds.is_some()).map_or(1.0, |view| view.vague(person));
         let mut seen = Vec::new();
         for (person, outline) in people.people.iter().zip(outlines) {
             let track = Track { camera: people.camera.clone(), boot: people.boot.clone(), track: person.track.clone() };
@@ -284,7 +286,7 @@ impl Plan {
                 continue;
             }
             let motion = match person.floor {
-                Some(floor) => Some(Motion::new(t, floor, SIGMA_M)),
+                Some(floor) => Some(Motion::new(t, floor, SIGMA_M * off(person))),
                 None => outline.as_ref().zip(view).and_then(|(outline, view)| view.place(outline, t)),
             };
             if motion.is_some() || outline.is_some() {
@@ -390,17 +392,18 @@ impl Plan {
     }
 
     /// A sighting goes to its body, or to a new one.
-    fn take(&mut self, seen: Seen, of: Option<(BodyId, Pair)>, news: f64, t: ShopTime, look: &mut Look) {
-        let Seen { person, track, motion: alone, outline, .. } = seen;
+    fn take(&mut self, seen: Seen, of: Option<(BodyId, Pair)>, view: Option<&View>, t: ShopTime, look: &mut Look) {
+        let Seen { person, track, motion: alone, .. } = seen;
+        // Who only says a floor point has thought about it; a box and what was read off it may be a shelf.
+        let view = view.filter(|_| person.bounds.is_some());
         let sighting = |motion: &Motion| Sighting {
             t,
             // What a camera says is kept as it says it; what is read off a picture is made of all pictures before.
-            floor: person.floor.filter(|_| outline.is_none()).unwrap_or(motion.floor()),
+            floor: person.floor.filter(|_| view.is_none()).unwrap_or(motion.floor()),
             head: person.head,
             hands: person.hands.clone(),
         };
-        // Who only says a floor point has thought about it; a box and what was read off it may be a shelf.
-        let doubtful = outline.is_some();
+        let doubtful = view.is_some();
         let mut share = 1.0;
         let id = match of {
             Some((id, Pair { motion, share: own, .. })) => {
@@ -433,7 +436,7 @@ impl Plan {
             }
         };
         let body = self.bodies.get_mut(&id).expect("just seen");
-        body.evidence = (body.evidence + SEEN * share * news).min(SUREST);
+        body.evidence = (body.evidence + SEEN * share * view.map_or(1.0, |view| view.news)).min(SUREST);
         if let Some(appearance) = &person.appearance {
             body.clothes.see(appearance);
         }
@@ -455,7 +458,6 @@ impl Plan {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::events::Person;
 
     fn look(camera: &str, people: &[(&str, f64, f64)]) -> People {
         let people = people.iter().map(|(track, x, y)| Person {

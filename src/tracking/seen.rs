@@ -43,7 +43,7 @@ pub struct Seen<'a> {
     pub known: Option<BodyId>,
     /// Where that is, taken by itself; a box may be too little of somebody to tell.
     pub motion: Option<Motion>,
-    /// The box, and the floor point in it, of a camera whose pictures we know the geometry of.
+    /// The box, where the camera did not say a floor point.
     pub outline: Option<Outline>,
 }
 

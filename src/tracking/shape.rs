@@ -1,9 +1,9 @@
 //! An upright human shape, as a box in a picture. What a detector's box says about where somebody stands depends on which of
 //! its edges is really the body's: feet behind a shelf, a head above the picture's edge. So the box is never turned into a place;
-//! the place is asked what box it would make, edge by edge ([`fit`]), and where the feet would be.
+//! the place is asked what box it would make, edge by edge ([`fit`]).
 
 use super::motion::{Motion, Row, STATES};
-use crate::base::{Point2, Point3, ShopTime};
+use crate::base::{Point2, ShopTime};
 use crate::events::Person;
 use crate::shop::projection::{Projection, depth_m, floor_point, pixel_of};
 use crate::shop::{Camera, Layout, Lens};
@@ -11,15 +11,13 @@ use crate::shop::{Camera, Layout, Lens};
 /// Left, top, right, bottom, pixels of the picture.
 pub type Edges = [f64; 4];
 
-/// A person in a picture.
+/// A box in a picture.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Outline {
     pub edges: Edges,
     /// Which of them are the body's own as far as the other boxes of the look tell: not where somebody nearer begins.
     free: [bool; 4],
-    /// Where the camera saw them stand, pixels.
-    feet: Option<Point2>,
-    /// How many times further off all that is than a sure detector's.
+    /// How many times further off they are than [`SIGMA`] ([`View::vague`]).
     vague: f64,
 }
 
@@ -35,8 +33,6 @@ const DIRECTIONS: [(f64, f64); 8] = {
 /// How far an edge of a sure detector's box is off, as a share of the box's height: left, top, right, bottom. Arms and bags make
 /// sides uncertain, steps the bottom.
 const SIGMA: Edges = [0.08, 0.04, 0.08, 0.05];
-/// And the feet it sees: across, down.
-const FEET: [f64; 2] = [0.04, 0.06];
 /// Less sure than this, a detector is further off: on drawn pictures our own one's edges by 0.055 of the height at a score of 0.75,
 /// 0.12 at 0.55 and 0.16 at 0.35.
 const SURE: f64 = 0.75;
@@ -64,12 +60,10 @@ pub struct View<'a> {
     pub news: f64,
 }
 
-/// The box that somebody expected somewhere would make, where their feet would be, and how that changes with where they really are.
+/// The box that somebody expected somewhere would make, and how its edges change with where they really are.
 pub struct Sketch {
     edges: Edges,
     slopes: [Row; 4],
-    feet: Point2,
-    feet_slopes: [Row; 2],
 }
 
 /// How a box fits a body that was expected somewhere.
@@ -117,19 +111,14 @@ impl<'a> View<'a> {
         [x * width, y * height, (x + w) * width, (y + h) * height]
     }
 
-    /// Where a point of the shop is in the picture; `None` behind the camera.
-    fn pixel(&self, at: Point3) -> Option<Point2> {
-        let pixel = pixel_of(self.projection, at)?;
-        Some(self.lens.map_or(pixel, |lens| lens.distort(pixel)))
-    }
-
     /// The box of somebody who stands at `floor`; `None` when part of them is behind the camera.
     pub fn expect(&self, floor: Point2, height_m: f64) -> Option<Edges> {
         let mut edges = [f64::INFINITY, f64::INFINITY, f64::NEG_INFINITY, f64::NEG_INFINITY];
         for (radius, share) in RINGS {
             for (dx, dy) in DIRECTIONS {
                 let at = Point2::new(floor.x + radius * dx, floor.y + radius * dy).at_height(share * height_m);
-                let pixel = self.pixel(at)?;
+                let pixel = pixel_of(self.projection, at)?;
+                let pixel = self.lens.map_or(pixel, |lens| lens.distort(pixel));
                 edges[0] = edges[0].min(pixel.x);
                 edges[1] = edges[1].min(pixel.y);
                 edges[2] = edges[2].max(pixel.x);
@@ -153,8 +142,7 @@ impl<'a> View<'a> {
     pub fn sketch(&self, motion: &Motion) -> Option<Sketch> {
         let (floor, height) = (motion.floor(), motion.height_m());
         let edges = self.expect(floor, height)?;
-        let feet = self.pixel(floor.at_height(0.0))?;
-        let (mut slopes, mut feet_slopes) = ([[0.0; STATES]; 4], [[0.0; STATES]; 2]);
+        let mut slopes = [[0.0; STATES]; 4];
         let moved = [
             (0, Point2::new(floor.x + STEP_M, floor.y), height),
             (1, Point2::new(floor.x, floor.y + STEP_M), height),
@@ -165,15 +153,12 @@ impl<'a> View<'a> {
             for edge in 0..4 {
                 slopes[edge][state] = (there[edge] - edges[edge]) / STEP_M;
             }
-            let there = self.pixel(floor.at_height(0.0))?;
-            feet_slopes[0][state] = (there.x - feet.x) / STEP_M;
-            feet_slopes[1][state] = (there.y - feet.y) / STEP_M;
         }
-        Some(Sketch { edges, slopes, feet, feet_slopes })
+        Some(Sketch { edges, slopes })
     }
 
-    /// The people of one look as the picture shows them, with what they hide of each other; `None` for who has no box. Whose feet
-    /// are lower in the picture stands nearer.
+    /// The boxes of one look, with what they hide of each other; `None` for who says a floor point, or has no box. Whose feet are lower
+    /// in the picture stands nearer.
     pub fn outlines(&self, people: &[Person]) -> Vec<Option<Outline>> {
         let edges = |person: &Person| Some(self.edges(person.bounds?));
         let boxes: Vec<Edges> = people.iter().filter_map(edges).collect();
@@ -198,10 +183,8 @@ impl<'a> View<'a> {
             free
         };
         let outline = |person: &Person| {
-            let edges = edges(person)?;
-            let feet = person.floor.and_then(|floor| self.pixel(floor.at_height(0.0)));
-            let vague = libm::pow(SURE / person.confidence.clamp(FAINTEST, SURE), VAGUER);
-            Some(Outline { edges, free: free(&edges), feet, vague })
+            let edges = edges(person).filter(|_| person.floor.is_none())?;
+            Some(Outline { edges, free: free(&edges), vague: self.vague(person) })
         };
         people.iter().map(outline).collect()
     }
@@ -222,27 +205,20 @@ impl<'a> View<'a> {
             let off = outline.edges[edge] - sketch.edges[edge];
             fit.own[edge] = fit.learn(expected, &sketch.slopes[edge], off, sigmas[edge]);
         }
-        if let Some(feet) = outline.feet {
-            let off = [feet.x - sketch.feet.x, feet.y - sketch.feet.y];
-            for axis in 0..2 {
-                fit.learn(expected, &sketch.feet_slopes[axis], off[axis], FEET[axis] * self.off(outline));
-            }
-        }
         let [left, top, right, bottom] = fit.own;
         ((left || right) && (top || bottom)).then_some(fit)
     }
 
-    /// What [`SIGMA`] and [`FEET`] are shares of, pixels: the box's height, more of it for an unsure box and for a look of which little is
-    /// news.
-    fn off(&self, outline: &Outline) -> f64 {
-        let size = (outline.edges[3] - outline.edges[1]).max(1.0);
-        size * outline.vague / self.news.sqrt()
+    /// How many times further off somebody is than a sure detector's in a look that is all news: what a look has in common with the one
+    /// before was told then.
+    pub fn vague(&self, person: &Person) -> f64 {
+        libm::pow(SURE / person.confidence.clamp(FAINTEST, SURE), VAGUER) / self.news.sqrt()
     }
 
     /// How far each edge is off, pixels.
     fn sigmas(&self, outline: &Outline) -> Edges {
-        let off = self.off(outline);
-        [0, 1, 2, 3].map(|edge| SIGMA[edge] * off * if outline.free[edge] { 1.0 } else { COVERED })
+        let size = (outline.edges[3] - outline.edges[1]).max(1.0);
+        [0, 1, 2, 3].map(|edge| SIGMA[edge] * size * outline.vague * if outline.free[edge] { 1.0 } else { COVERED })
     }
 
     /// Where somebody stands who was never seen before, from their box alone. `None` when it is not clear at all.
