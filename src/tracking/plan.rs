@@ -9,7 +9,7 @@ use super::body::{Body, Sighting};
 use super::motion::Motion;
 use super::second::{Reading, SecondThoughts};
 use super::seen::{Forecast, Pair, ROUGHLY_M, SIGMA_M, Seen, pair};
-use super::shape::{Edges, View, area, inside, overlap};
+use super::shape::{Edges, View, area, inside, news, overlap};
 use super::watch::{Expected, Sights, Watch};
 use crate::base::{BodyId, CameraId, Point2, ShopTime};
 use crate::events::{People, Person, Position, Track};
@@ -187,9 +187,7 @@ impl Plan {
     /// Takes in one camera's look at time `t` (shop time).
     pub fn look(&mut self, people: &People, t: ShopTime, layout: &Layout) -> Look {
         let view = layout.cameras.get(&people.camera).and_then(|camera| View::of(camera, layout));
-        // Who only says floor points has thought about them; what we read off a picture we know the faults of.
-        let news = if view.is_some() { self.sights.entry(people.camera.clone()).or_default().look(t) } else { 1.0 };
-        let view = view.map(|view| view.with_news(news));
+        let view = view.map(|view| view.with_news(self.sights.entry(people.camera.clone()).or_default().look(t)));
         let view = view.as_ref();
         let seen = self.seen(people, t, view);
         let bodies: Vec<&Body> = self.bodies.values().filter(|body| t.secs_since(body.last().t) <= LOST_S).collect();
@@ -233,7 +231,6 @@ impl Plan {
             sighted: &sighted,
             before: &known,
             watch: &watch,
-            news,
             t,
         });
         let edges = |seen: &Seen| Some(view?.edges(seen.person.bounds?));
@@ -436,7 +433,7 @@ impl Plan {
             }
         };
         let body = self.bodies.get_mut(&id).expect("just seen");
-        body.evidence = (body.evidence + SEEN * share * view.map_or(1.0, |view| view.news)).min(SUREST);
+        body.evidence = (body.evidence + SEEN * share * news(view)).min(SUREST);
         if let Some(appearance) = &person.appearance {
             body.clothes.see(appearance);
         }

@@ -11,6 +11,7 @@ use super::assign::assign;
 use super::motion::Motion;
 use super::plan::ALONE;
 use super::seen::{Forecast, Pair, Seen, bridged};
+use super::shape::news;
 use super::watch::{Expected, Watch};
 use crate::base::{BodyId, ShopTime};
 use std::collections::{BTreeMap, BTreeSet};
@@ -92,8 +93,6 @@ pub struct Reading<'a> {
     /// Where a body was before the look; `None` for those it is too early to take for anybody.
     pub before: &'a dyn Fn(BodyId) -> Option<&'a Motion>,
     pub watch: &'a Watch<'a>,
-    /// How much of the look is news, 0..=1.
-    pub news: f64,
     pub t: ShopTime,
 }
 
@@ -296,7 +295,7 @@ impl SecondThought {
         let planned: f64 = rows.iter().map(planned).sum();
         let loudest = LOUDEST * self.at.0.len() as f64 / 2.0;
         let read = |pairs: &[Option<usize>], cost: f64| {
-            let odds = self.odds + reading.news * (planned - cost).clamp(-loudest, loudest);
+            let odds = self.odds + news(reading.watch.view) * (planned - cost).clamp(-loudest, loudest);
             let sighting = |c: usize| pairs.iter().position(|pair| *pair == Some(c)).map(|r| rows[r]);
             let seen = columns.iter().enumerate().map(|(c, column)| (column, sighting(c)));
             (odds > KEPT).then(|| self.read(odds, seen, reading)).filter(|thought| !thought.at.0.is_empty())

@@ -5,7 +5,7 @@
 
 use super::body::Body;
 use super::motion::Motion;
-use super::shape::{Outline, Sketch, View};
+use super::shape::{Outline, Sketch, View, news};
 use crate::base::{BodyId, CameraId, Point2, ShopTime};
 use crate::events::{Person, Track};
 use crate::shop::Layout;
@@ -90,9 +90,8 @@ pub fn pair(
     }
     let Weighed { cost: fit, motion, share } = forecast.weigh(seen, view)?;
     let distance_m = body.last().floor.distance(motion.floor());
-    // What a tracker of boxes knows is the box before; the body knows that better, but for who stands free.
-    let told = named && seen.person.floor.is_some();
-    let called = if told { SAME_TRACK * view.map_or(1.0, |view| view.news) } else { 0.0 };
+    // What a tracker of boxes knows is the box before; the body knows that better.
+    let called = if named && seen.outline.is_none() { SAME_TRACK * news(view) } else { 0.0 };
     let bonus = called * (SAME_TRACK_S / followed_s(body, &seen.track.camera, t)).min(1.0);
     let unlikely = libm::log1p(libm::exp(-body.evidence));
     let clothes = body.clothes.cost(seen.person.appearance.as_ref());

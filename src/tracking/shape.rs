@@ -101,6 +101,7 @@ impl<'a> View<'a> {
         Some(View { projection, lens: layout.lenses.get(&camera.id), size, news: 1.0 })
     }
 
+    /// Of a look of which so much is news.
     pub fn with_news(self, news: f64) -> View<'a> {
         View { news, ..self }
     }
@@ -209,8 +210,8 @@ impl<'a> View<'a> {
         ((left || right) && (top || bottom)).then_some(fit)
     }
 
-    /// How many times further off somebody is than a sure detector's in a look that is all news: what a look has in common with the one
-    /// before was told then.
+    /// How many times further off a person's box, and what was read off it, is than a sure detector's whose look is all news. What a look
+    /// has in common with the one before was told then.
     pub fn vague(&self, person: &Person) -> f64 {
         libm::pow(SURE / person.confidence.clamp(FAINTEST, SURE), VAGUER) / self.news.sqrt()
     }
@@ -249,6 +250,11 @@ impl<'a> View<'a> {
         let agrees = (0..4).all(|edge| cut[edge] || !outline.free[edge] || off(edge) <= OTHERS);
         (agrees && TALL_M.contains(&motion.height_m())).then_some(motion)
     }
+}
+
+/// How much of a look is news, 0..=1. Who only says floor points has thought about them, and is believed each time.
+pub fn news(view: Option<&View>) -> f64 {
+    view.map_or(1.0, |view| view.news)
 }
 
 /// Square pixels.
