@@ -36,4 +36,4 @@ pub use goods::Goods;
 pub use label::Label;
 pub use renderer::{Renderer, Studio};
 pub use scene::{Cast, Figure, Now, Scene};
-pub use views::{View, views};
+pub use views::{View, hung, views};

@@ -74,6 +74,15 @@ impl Room {
         }
     }
 
+    /// Whether nothing that stands still is between two points.
+    pub fn is_free(&self, from: Point3, to: Point3) -> bool {
+        let (eye, ray) = (V3::from(from), V3::from(to) - V3::from(from));
+        self.solids.iter().all(|solid| {
+            let from_behind = solid.outward.is_some_and(|outward| (eye - solid.block.middle).dot(outward) > 0.0);
+            from_behind || solid.block.enter(solid.block.local(eye), ray).is_none_or(|entry| entry.t >= 1.0)
+        })
+    }
+
     /// How much light a surface that faces along `normal` gets, about 1.
     pub fn light(&self, normal: V3) -> f32 {
         0.8 + 0.2 * normal.z + 0.13 * normal.dot(self.side)

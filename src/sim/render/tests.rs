@@ -8,7 +8,7 @@ use super::room::Room;
 use super::scene::Figure;
 use super::solid::V3;
 use super::stance::{Stance, Walk};
-use super::views::{View, views};
+use super::views::{View, hung, views};
 use super::{Filming, Goods, Label, Renderer, Scene, Studio};
 use crate::base::geometry::within;
 use crate::base::{CameraId, Point2, Point3, ProductId};
@@ -276,14 +276,15 @@ fn a_seed_is_a_picture_in_whatever_order_they_are_drawn() {
 fn four_cameras_hang_in_every_drawn_shop_and_see_its_floor() {
     for (part, seed) in [Part::Training, Part::HeldBack].into_iter().flat_map(|part| (0..8).map(move |s| (part, s))) {
         let shop = shops::sized(part, seed, 30.0);
-        let seen_from = views(&shop, seed);
-        assert_eq!(seen_from.len(), 4, "{}", shop.id);
-        for view in &seen_from {
+        let (random, cared) = (views(&shop, seed), hung(&shop, seed));
+        for view in random.iter().chain(&cared) {
             let eye = view.eye();
             assert!(within(&shop.layout.outline, eye.floor()), "{} of {} hangs outside", view.camera.id, shop.id);
             assert!((2.3..=4.7).contains(&eye.z), "{} of {} hangs at {} m", view.camera.id, shop.id, eye.z);
         }
-        let (mut seen, mut all) = (0, 0);
+        let ids: Vec<&str> = cared.iter().map(|view| view.camera.id.as_str()).collect();
+        assert_eq!((random.len(), ids), (4, vec!["cam-1", "cam-2", "cam-3", "cam-4"]), "{}", shop.id);
+        let (mut seen, mut twice, mut all) = (0, 0, 0);
         for (i, j) in (0..60).flat_map(|i| (0..60).map(move |j| (i, j))) {
             let p = Point2::new(f64::from(i) * 0.25, f64::from(j) * 0.25);
             if within(&shop.layout.outline, p) && !shop.layout.bays.values().any(|bay| within(&bay.footprint, p)) {
@@ -293,11 +294,14 @@ fn four_cameras_hang_in_every_drawn_shop_and_see_its_floor() {
                     ((0.0..640.0).contains(&at.x) && (0.0..360.0).contains(&at.y)).then_some(())
                 };
                 all += 1;
-                seen += usize::from(seen_from.iter().any(|view| is_seen(view).is_some()));
+                let by = |views: &[View]| views.iter().filter(|view| is_seen(view).is_some()).count();
+                seen += usize::from(by(&random) > 0);
+                twice += usize::from(by(&cared) > 1);
             }
         }
-        let share = seen as f64 / f64::from(all);
-        println!("{}: {share:.2}", shop.id);
-        assert!(share > 0.7, "{}: {share:.2} of the floor is in some picture", shop.id);
+        let [seen, twice] = [seen, twice].map(|n| n as f64 / f64::from(all));
+        println!("{}: {seen:.2} at random, {twice:.2} twice with care", shop.id);
+        assert!(seen > 0.7, "{}: {seen:.2} of the floor is in some picture", shop.id);
+        assert!(twice > 0.85, "{}: {twice:.2} of the floor is in two pictures that were hung with care", shop.id);
     }
 }

@@ -2,19 +2,34 @@
 //!
 //! A layout whose cameras have projections is drawn through those. One of `people` cameras, whose messages say nothing of
 //! pixels, gets four cameras from a seed: in corners and on walls, 2.3 to 3.0 m up, now and then on a high ceiling; 640 x
-//! 360, 70 to 95 degrees wide, lenses a little bent.
+//! 360, 70 to 95 degrees wide, lenses a little bent. At random ([`views`]) whoever trains sees all manner of pictures; whoever
+//! asks what a shop would get has them hung with care ([`hung`]).
 
+use super::room::Room;
 use crate::base::geometry::within;
 use crate::base::{CameraId, Point2, Point3};
 use crate::shop::decompose::decompose;
 use crate::shop::pose::Pose;
-use crate::shop::projection::{Projection, ray};
+use crate::shop::projection::{Projection, pixel_of, ray};
 use crate::shop::{Camera, CameraKind, Layout, Lens, Shop};
 use crate::sim::chance::Chance;
 use serde::Serialize;
 
 const SIZE: (u32, u32) = (640, 360);
 const CAMERAS: usize = 4;
+/// Places an installer thinks of.
+const TRIED: usize = 32;
+/// What it is worth that a place is seen by a first, a second, a third camera: two tell where somebody stands, and one of them
+/// is soon in somebody's shadow.
+const WORTH: [f64; CAMERAS] = [1.0, 0.6, 0.2, 0.0];
+/// Hips and head of who has to be seen, metres, and how large: 62.5 pixels a metre from the floor to the head, which IEC 62676-4
+/// asks for to observe somebody. Who is looked down upon from straight above is shorter than that.
+const SHOWN_M: [f64; 2] = [0.9, 1.5];
+const PIXELS_A_M: f64 = 62.5;
+/// Between the places that are asked for, metres.
+const STEP_M: f64 = 0.5;
+/// Walls are taken to end here, metres; no camera hangs higher.
+const CEILING_M: f64 = 4.7;
 /// A camera is not said to see further than this, metres.
 const FAR_M: f64 = 8.0;
 
@@ -49,45 +64,152 @@ struct LensTerms {
     k3: f64,
 }
 
+/// A layout's own cameras; where it has none with a projection, four that hang at random.
 pub fn views(shop: &Shop, seed: u64) -> Vec<View> {
-    let layout = &shop.layout;
-    let seen = layout.cameras.values().filter(|camera| camera.projection.is_some());
-    let known: Vec<View> = seen
-        .map(|camera| View { camera: camera.clone(), lens: layout.lenses.get(&camera.id).copied() })
-        .filter(|view| view.camera.size.0 > 0)
-        .collect();
+    let known = known(&shop.layout);
     if !known.is_empty() {
         return known;
     }
-    let mut chance = Chance::new(seed, &format!("views/{}", shop.id));
-    let mut corners = corners(&layout.outline);
-    for i in (1..corners.len()).rev() {
-        corners.swap(i, chance.below(i + 1));
+    let mut places = Places::new(shop, seed);
+    (0..CAMERAS).map(|k| places.next().view(k)).collect()
+}
+
+/// The same, hung by somebody who looks at what they see: of many places at random the four that show most of the floor.
+pub fn hung(shop: &Shop, seed: u64) -> Vec<View> {
+    let known = known(&shop.layout);
+    if !known.is_empty() {
+        return known;
     }
-    let middle = middle(&layout.outline);
-    let view = |k: usize| {
-        let lens = lens(&mut chance);
+    let mut places = Places::new(shop, seed);
+    let tried: Vec<Place> = (0..TRIED).map(|_| places.next()).collect();
+    let sights = Sights::new(shop, seed);
+    let seen: Vec<Vec<bool>> = tried.iter().map(|place| sights.of(&place.view(0))).collect();
+    let mut worth = vec![0; sights.floor.len()];
+    let mut chosen: Vec<usize> = Vec::new();
+    for _ in 0..CAMERAS {
+        let gain = |n: usize| (0..worth.len()).filter(|&k| seen[n][k]).map(|k| WORTH[worth[k]]).sum::<f64>();
+        // The first of equals.
+        let better = |a: &usize, b: &usize| gain(*a).total_cmp(&gain(*b)).then(b.cmp(a));
+        let best = (0..TRIED).filter(|n| !chosen.contains(n)).max_by(better).expect("more are tried than hang");
+        worth.iter_mut().zip(&seen[best]).filter(|(_, seen)| **seen).for_each(|(views, _)| *views += 1);
+        chosen.push(best);
+    }
+    chosen.iter().enumerate().map(|(k, n)| tried[*n].view(k)).collect()
+}
+
+/// Cameras of the layout that pictures can be drawn for.
+fn known(layout: &Layout) -> Vec<View> {
+    let seen = layout.cameras.values().filter(|camera| camera.projection.is_some());
+    seen.map(|camera| View { camera: camera.clone(), lens: layout.lenses.get(&camera.id).copied() })
+        .filter(|view| view.camera.size.0 > 0)
+        .collect()
+}
+
+/// A camera somewhere.
+struct Place {
+    lens: Lens,
+    pose: Pose,
+}
+
+impl Place {
+    /// As camera number `k` of a shop, from 0.
+    fn view(&self, k: usize) -> View {
+        let Place { lens, pose } = self;
+        let id = CameraId::new(format!("cam-{}", k + 1));
+        // Where the stream of a simulated camera will be.
+        let kind = CameraKind::Rtsp { url: format!("rtsp://127.0.0.1:8554/{id}") };
+        let covers = covers(lens, pose);
+        let camera = Camera { id, kind, covers, projection: Some(lens.projection(pose)), size: SIZE };
+        View { camera, lens: Some(*lens) }
+    }
+}
+
+/// Places for cameras, at random: the corners in turn, now and then a wall or the ceiling.
+struct Places<'a> {
+    layout: &'a Layout,
+    corners: Vec<Point2>,
+    middle: Point2,
+    chance: Chance,
+    drawn: usize,
+}
+
+impl Places<'_> {
+    fn new(shop: &Shop, seed: u64) -> Places<'_> {
+        let layout = &shop.layout;
+        let mut chance = Chance::new(seed, &format!("views/{}", shop.id));
+        let mut corners = corners(&layout.outline);
+        for i in (1..corners.len()).rev() {
+            corners.swap(i, chance.below(i + 1));
+        }
+        Places { layout, corners, middle: middle(&layout.outline), chance, drawn: 0 }
+    }
+
+    fn next(&mut self) -> Place {
+        let Places { layout, corners, middle, chance, drawn } = self;
+        let (layout, middle) = (*layout, *middle);
+        let lens = lens(chance);
         let kind = chance.unit();
         let (eye, target) = if kind < 0.25 {
-            overhead(layout, middle, &mut chance)
+            overhead(layout, middle, chance)
         } else {
             let low = chance.pick(&layout.outline).copied().unwrap_or(middle);
             let edge = layout.outline.iter().position(|p| *p == low).unwrap_or(0);
             let next = layout.outline.get((edge + 1) % layout.outline.len().max(1)).copied().unwrap_or(middle);
             let wall = low.toward(next, chance.between(0.3, 0.7)).toward(middle, 0.06);
-            let corner = corners.get(k % corners.len().max(1)).copied().unwrap_or(wall);
-            on_wall(if kind < 0.45 { wall } else { corner }, middle, &mut chance)
+            let corner = corners.get(*drawn % corners.len().max(1)).copied().unwrap_or(wall);
+            on_wall(if kind < 0.45 { wall } else { corner }, middle, chance)
         };
+        *drawn += 1;
         let pose = Pose::looking_at(eye, target).unwrap_or(Pose::new(eye, [std::f64::consts::PI, 0.0, 0.0]));
-        let pose = rolled(pose, chance.between(-0.04, 0.04));
-        let id = CameraId::new(format!("cam-{}", k + 1));
-        // Where the stream of a simulated camera will be.
-        let kind = CameraKind::Rtsp { url: format!("rtsp://127.0.0.1:8554/{id}") };
-        let covers = covers(&lens, &pose);
-        let camera = Camera { id, kind, covers, projection: Some(lens.projection(&pose)), size: SIZE };
-        View { camera, lens: Some(lens) }
-    };
-    (0..CAMERAS).map(view).collect()
+        Place { lens, pose: rolled(pose, chance.between(-0.04, 0.04)) }
+    }
+}
+
+/// Which of a shop's floor a camera shows, bays and walls considered.
+struct Sights {
+    room: Room,
+    floor: Vec<Point2>,
+}
+
+impl Sights {
+    fn new(shop: &Shop, seed: u64) -> Sights {
+        let layout = &shop.layout;
+        let (mut low, mut high) = (Point2::new(f64::MAX, f64::MAX), Point2::new(f64::MIN, f64::MIN));
+        for p in &layout.outline {
+            (low, high) = (Point2::new(low.x.min(p.x), low.y.min(p.y)), Point2::new(high.x.max(p.x), high.y.max(p.y)));
+        }
+        let steps = |from: f64, to: f64| {
+            (0..((to - from).max(0.0) / STEP_M) as u32).map(move |k| from + STEP_M * (f64::from(k) + 0.5))
+        };
+        let is_free =
+            |p: &Point2| within(&layout.outline, *p) && !layout.bays.values().any(|bay| within(&bay.footprint, *p));
+        let floor = steps(low.x, high.x)
+            .flat_map(|x| steps(low.y, high.y).map(move |y| Point2::new(x, y)))
+            .filter(is_free)
+            .collect();
+        Sights { room: Room::new(shop, seed, CEILING_M), floor }
+    }
+
+    /// Of each place of the floor, whether somebody who stands there shows from the hips up, and large enough.
+    fn of(&self, view: &View) -> Vec<bool> {
+        let eye = view.eye();
+        let (w, h) = view.camera.size;
+        let pixel = |at: Point3| {
+            let ideal = view.camera.projection.as_ref().and_then(|projection| pixel_of(projection, at))?;
+            Some(view.lens.map_or(ideal, |lens| lens.distort(ideal)))
+        };
+        let is_seen = |at: Point3| {
+            let in_picture = |at: Point2| (0.0..f64::from(w)).contains(&at.x) && (0.0..f64::from(h)).contains(&at.y);
+            pixel(at).is_some_and(in_picture) && self.room.is_free(eye, at)
+        };
+        let [_, head_m] = SHOWN_M;
+        let is_large = |p: Point2| {
+            let tall = pixel(p.at_height(0.0)).zip(pixel(p.at_height(head_m))).map(|(feet, head)| feet.distance(head));
+            tall.is_some_and(|tall| tall >= PIXELS_A_M * head_m)
+        };
+        let stands = |p: &Point2| is_large(*p) && SHOWN_M.iter().all(|z| is_seen(p.at_height(*z)));
+        self.floor.iter().map(stands).collect()
+    }
 }
 
 /// The shop with these cameras instead of its own.

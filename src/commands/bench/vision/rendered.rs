@@ -16,7 +16,7 @@ use crate::perception::place::Eye;
 use crate::sensors::camera::{Frame, Pixels, Plane};
 use crate::shop::Layout;
 use crate::sim::render::views::equipped;
-use crate::sim::render::{Filming, Label, Scene, View, views};
+use crate::sim::render::{Filming, Label, Scene, View, hung, views};
 use crate::sim::shops::{self, Part};
 use crate::sim::suite;
 use crate::tracking::Plan;
@@ -101,7 +101,7 @@ pub fn watch(crowd: Crowd, seed: u64, seconds: f64, detector: &mut Detector) -> 
     let shop = Arc::new(shops::sized(Part::HeldBack, seed, crowd.floor_m2));
     let play = suite::crowd(format!("crowd of {}", crowd.people), shop.clone(), crowd.parties, 0.0)?;
     let planned = play.plan(seed, RECORDED_START_US)?;
-    let (until_us, seen_from) = (planned.until_us, views(&shop, planned.seed));
+    let (until_us, seen_from) = (planned.until_us, hung(&shop, planned.seed));
     let mut filming = Filming::new(&play, planned, RECORDED_START_US, &seen_from)?;
     let wardrobe = Wardrobe::open().map_err(|error| format!("opening a wardrobe: {error}"))?;
     let eye = |view: &View| Eye::new(view.camera.clone(), view.lens, "1".into(), SURE);
