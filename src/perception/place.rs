@@ -47,13 +47,14 @@ pub struct Eye {
     seq: u64,
     tracks: CameraTracks,
     people: Vec<Person>,
+    boxes: Vec<[f64; 4]>,
 }
 
 impl Eye {
     /// `boot` tells this start of the program from others; message and track numbers begin again with it. A box of score `sure` is
     /// somebody; a fainter one only where somebody was expected.
     pub fn new(camera: Camera, lens: Option<Lens>, boot: String, sure: f64) -> Eye {
-        Eye { camera, lens, boot, seq: 0, tracks: CameraTracks::new(sure), people: Vec::new() }
+        Eye { camera, lens, boot, seq: 0, tracks: CameraTracks::new(sure), people: Vec::new(), boxes: Vec::new() }
     }
 
     /// What a look at a picture of `seen` found. In fractions of the picture, best first.
@@ -64,9 +65,17 @@ impl Eye {
             |Box2 { x, y, w, h, score }: Box2| Box2 { x: x * width, y: y * height, w: w * width, h: h * height, score };
         let boxes: Vec<Box2> = found.iter().map(|found| pixels(found.bounds)).collect();
         let tracks = self.tracks.follow(&boxes, seen);
-        let somebody = found.into_iter().zip(tracks).filter_map(|(found, track)| Some((found, track?)));
-        self.people = somebody.map(|(found, track)| self.person(found, track, placing)).collect();
+        let somebody: Vec<(Detection, u64)> =
+            found.into_iter().zip(tracks).filter_map(|(found, track)| Some((found, track?))).collect();
+        self.boxes = somebody.iter().map(|(found, _)| within(found.bounds)).collect();
+        self.people = somebody.into_iter().map(|(found, track)| self.person(found, track, placing)).collect();
         self.message(seen)
+    }
+
+    /// The boxes of the people last seen, in their order, whether or not they are outlines: left, top, width, height in fractions of the
+    /// picture.
+    pub fn boxes(&self) -> &[[f64; 4]] {
+        &self.boxes
     }
 
     /// The last people once more: the camera looks, and nothing has moved since.
@@ -86,21 +95,17 @@ impl Eye {
     }
 
     fn person(&self, found: Detection, track: u64, placing: Placing) -> Person {
-        let Box2 { x, y, w, h, score } = found.bounds;
-        let (left, top) = (x.clamp(0.0, 1.0), y.clamp(0.0, 1.0));
-        let (right, bottom) = ((x + w).clamp(0.0, 1.0), (y + h).clamp(0.0, 1.0));
-        let mut person = Person {
-            track: track.to_string(),
-            confidence: score,
-            bounds: Some([left, top, right - left, bottom - top]),
-            ..Person::default()
-        };
+        let bounds = Some(within(found.bounds));
+        let (track, confidence) = (track.to_string(), found.bounds.score);
+        let mut person = Person { track, confidence, bounds, ..Person::default() };
         if let Some(p) = &self.camera.projection
             && let Some(floor) = self.stands(p, &found, placing)
         {
             let point = |spot: Option<Spot>, heights: &Range<f64>| self.upright(p, seen(spot)?, floor, heights);
             let told = placing.anchor == Anchor::Middle || seen(found.floor).is_some();
             person.floor = told.then_some(floor);
+            // What is found by its middle, from above, is nobody's outline: its box would say something wrong of where they stand.
+            person.bounds = person.bounds.filter(|_| placing.anchor != Anchor::Middle);
             person.head = point(found.head, &HEADS_M);
             person.hands = found.hands.into_iter().filter_map(|hand| point(hand, &HANDS_M)).collect();
         }
@@ -147,6 +152,13 @@ impl Eye {
     }
 }
 
+/// What of a box is in the picture: left, top, width, height.
+fn within(Box2 { x, y, w, h, .. }: Box2) -> [f64; 4] {
+    let (left, top) = (x.clamp(0.0, 1.0), y.clamp(0.0, 1.0));
+    let (right, bottom) = ((x + w).clamp(0.0, 1.0), (y + h).clamp(0.0, 1.0));
+    [left, top, right - left, bottom - top]
+}
+
 fn seen(spot: Option<Spot>) -> Option<Spot> {
     spot.filter(|spot| spot.seen >= SEEN_MIN)
 }
@@ -176,7 +188,8 @@ mod tests {
         assert_eq!((first.seq, first.t_us, first.boot.as_str()), (1, 5, "b1"));
         let below = first.people[0].floor.unwrap();
         assert!(below.distance(Point2::new(4.0, 3.0)) < 1e-9, "{below:?}");
-        let bounds = first.people[1].bounds.unwrap();
+        assert!(first.people.iter().all(|person| person.bounds.is_none()), "a middle is nobody's outline");
+        let bounds = eye.boxes()[1];
         assert!(bounds.iter().zip([0.0, 0.9, 0.1, 0.1]).all(|(a, b)| (a - b).abs() < 1e-9), "{bounds:?}");
 
         let again = eye.still_sees(ShopTime(9));

@@ -64,7 +64,7 @@ pub fn show(
             };
             let bodies: Vec<Box2> = found.iter().map(|found| found.bounds).collect();
             let people = eye.saw(found, detector.manifest().people, frame.taken()).people;
-            let people = trails.follow(&frame, people);
+            let people = trails.follow(&frame, people, eye.boxes());
             let canvas = trails.draw(&frame, &bodies, &people);
             match writer.write(canvas.size(), canvas.pixels(), canvas.planes()) {
                 Ok(jpeg) => give(Shown { number, people, jpeg }),
@@ -87,11 +87,10 @@ struct Trails {
 }
 
 impl Trails {
-    fn follow(&mut self, frame: &Frame, people: Vec<crate::events::Person>) -> Vec<Seen> {
+    fn follow(&mut self, frame: &Frame, people: Vec<crate::events::Person>, boxes: &[[f64; 4]]) -> Vec<Seen> {
         let (width, height) = (frame.width() as f64, frame.height() as f64);
         let mut seen = Vec::new();
-        for person in people {
-            let Some([x, y, w, h]) = person.bounds else { continue };
+        for (person, [x, y, w, h]) in people.into_iter().zip(boxes) {
             let next = self.numbers.len() as u64 + 1;
             let track = *self.numbers.entry(person.track).or_insert(next);
             let bounds = [x * width, y * height, w * width, h * height];

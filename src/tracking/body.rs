@@ -36,6 +36,8 @@ pub struct Body {
     pub imagined: bool,
     /// Known from the journal and not seen since: it may have walked on, or out, while we were blind.
     pub restored: bool,
+    /// It has left the shop ([`super::Plan::depart`]).
+    pub(super) departed: bool,
     /// Where it was first seen.
     pub born: Sighting,
     /// Where it is and where to, as far as anybody can tell.
@@ -87,6 +89,7 @@ impl Body {
             tracks: BTreeMap::new(),
             imagined: false,
             restored: false,
+            departed: false,
             history: VecDeque::from([sighting.clone()]),
             recent: [Whereabouts::of(sighting.t, &sighting); 2],
             born: sighting,

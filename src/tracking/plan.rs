@@ -22,6 +22,8 @@ pub const ALONE: f64 = 10.0;
 const TRACK_REUSE_US: i64 = 60_000_000;
 /// A body unseen for longer than this is nobody's any more, s. A restarted daemon finds people again within it.
 const LOST_S: f64 = 60.0;
+/// Who has left the shop and is unseen for this long has gone: whoever is seen then, inside or at the door, is somebody else, s.
+const GONE_S: f64 = 3.0;
 /// Two lost bodies this close to equally good, metres: which of them came back is a guess.
 const AMBIGUOUS_M: f64 = 1.0;
 
@@ -120,6 +122,11 @@ impl Plan {
         self.bodies.insert(id, body);
     }
 
+    /// Says of every body whether it has left the shop. Where it was stays known as long as it is not forgotten.
+    pub fn depart(&mut self, has_left: impl Fn(BodyId) -> bool) {
+        self.bodies.values_mut().for_each(|body| body.departed = has_left(body.id));
+    }
+
     fn bear(&mut self, sighting: Sighting, motion: Motion) -> BodyId {
         let id = BodyId(self.next);
         self.next += 1;
@@ -190,7 +197,9 @@ impl Plan {
         let view = view.map(|view| view.with_news(self.sights.entry(people.camera.clone()).or_default().look(t)));
         let view = view.as_ref();
         let seen = self.seen(people, t, view);
-        let bodies: Vec<&Body> = self.bodies.values().filter(|body| t.secs_since(body.last().t) <= LOST_S).collect();
+        let looked_for_s = |body: &Body| if body.departed { GONE_S } else { LOST_S };
+        let still = |body: &&Body| t.secs_since(body.last().t) <= looked_for_s(body);
+        let bodies: Vec<&Body> = self.bodies.values().filter(still).collect();
         let of = |body: &&Body| -> Vec<Option<Pair>> {
             let forecast = Forecast::of(&body.motion, t);
             seen.iter().map(|seen| pair(body, &forecast, seen, t, view, layout)).collect()
@@ -264,7 +273,7 @@ impl Plan {
     /// What the people of a look say; who says nothing about where they are is left out.
     fn seen<'a>(&self, people: &'a People, t: ShopTime, view: Option<&View>) -> Vec<Seen<'a>> {
         let outlines = match view {
-            Some(view) => view.outlines(&people.people),
+            Some(view) => view.outlines(&people.people, t),
             None => vec![None; people.people.len()],
         };
         let edges: Vec<Edges> = outlines.iter().flatten().map(|outline| outline.edges).collect();

@@ -43,7 +43,7 @@ pub struct Seen<'a> {
     pub known: Option<BodyId>,
     /// Where that is, taken by itself; a box may be too little of somebody to tell.
     pub motion: Option<Motion>,
-    /// The box, where the camera did not say a floor point.
+    /// The picture of them, of a camera whose geometry we know.
     pub outline: Option<Outline>,
 }
 

@@ -1,9 +1,10 @@
 //! An upright human shape, as a box in a picture. What a detector's box says about where somebody stands depends on which of
 //! its edges is really the body's: feet behind a shelf, a head above the picture's edge. So the box is never turned into a place;
-//! the place is asked what box it would make, edge by edge ([`fit`]).
+//! the place is asked what box it would make, edge by edge ([`View::fit`]), and where the feet would be.
 
 use super::motion::{Motion, Row, STATES};
-use crate::base::{Point2, ShopTime};
+use super::seen::SIGMA_M;
+use crate::base::{Point2, Point3, ShopTime};
 use crate::events::Person;
 use crate::shop::projection::{Projection, depth_m, floor_point, pixel_of};
 use crate::shop::{Camera, Layout, Lens};
@@ -11,14 +12,23 @@ use crate::shop::{Camera, Layout, Lens};
 /// Left, top, right, bottom, pixels of the picture.
 pub type Edges = [f64; 4];
 
-/// A box in a picture.
+/// A person in a picture.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Outline {
     pub edges: Edges,
     /// Which of them are the body's own as far as the other boxes of the look tell: not where somebody nearer begins.
     free: [bool; 4],
-    /// How many times further off they are than [`SIGMA`] ([`View::vague`]).
+    /// Where the camera saw them stand, pixels.
+    feet: Option<Point2>,
+    /// How many times further off all that is than [`SIGMA`] and [`FEET`] ([`View::vague`]).
     vague: f64,
+}
+
+impl Outline {
+    /// What [`SIGMA`] and [`FEET`] are shares of: its height, pixels.
+    fn size(&self) -> f64 {
+        (self.edges[3] - self.edges[1]).max(1.0)
+    }
 }
 
 /// Rings of the body: radius in metres, height as a share of the body's. Feet a little apart, hips, shoulders with arms, top of
@@ -33,6 +43,8 @@ const DIRECTIONS: [(f64, f64); 8] = {
 /// How far an edge of a sure detector's box is off, as a share of the box's height: left, top, right, bottom. Arms and bags make
 /// sides uncertain, steps the bottom.
 const SIGMA: Edges = [0.08, 0.04, 0.08, 0.05];
+/// And the feet it sees: across, down.
+const FEET: [f64; 2] = [0.04, 0.06];
 /// Less sure than this, a detector is further off: on drawn pictures our own one's edges by 0.055 of the height at a score of 0.75,
 /// 0.12 at 0.55 and 0.16 at 0.35.
 const SURE: f64 = 0.75;
@@ -60,10 +72,12 @@ pub struct View<'a> {
     pub news: f64,
 }
 
-/// The box that somebody expected somewhere would make, and how its edges change with where they really are.
+/// The box that somebody expected somewhere would make, where their feet would be, and how that changes with where they really are.
 pub struct Sketch {
     edges: Edges,
     slopes: [Row; 4],
+    feet: Point2,
+    feet_slopes: [Row; 2],
 }
 
 /// How a box fits a body that was expected somewhere.
@@ -112,14 +126,19 @@ impl<'a> View<'a> {
         [x * width, y * height, (x + w) * width, (y + h) * height]
     }
 
+    /// Where a point of the shop is in the picture; `None` behind the camera.
+    fn pixel(&self, at: Point3) -> Option<Point2> {
+        let pixel = pixel_of(self.projection, at)?;
+        Some(self.lens.map_or(pixel, |lens| lens.distort(pixel)))
+    }
+
     /// The box of somebody who stands at `floor`; `None` when part of them is behind the camera.
     pub fn expect(&self, floor: Point2, height_m: f64) -> Option<Edges> {
         let mut edges = [f64::INFINITY, f64::INFINITY, f64::NEG_INFINITY, f64::NEG_INFINITY];
         for (radius, share) in RINGS {
             for (dx, dy) in DIRECTIONS {
                 let at = Point2::new(floor.x + radius * dx, floor.y + radius * dy).at_height(share * height_m);
-                let pixel = pixel_of(self.projection, at)?;
-                let pixel = self.lens.map_or(pixel, |lens| lens.distort(pixel));
+                let pixel = self.pixel(at)?;
                 edges[0] = edges[0].min(pixel.x);
                 edges[1] = edges[1].min(pixel.y);
                 edges[2] = edges[2].max(pixel.x);
@@ -143,7 +162,8 @@ impl<'a> View<'a> {
     pub fn sketch(&self, motion: &Motion) -> Option<Sketch> {
         let (floor, height) = (motion.floor(), motion.height_m());
         let edges = self.expect(floor, height)?;
-        let mut slopes = [[0.0; STATES]; 4];
+        let feet = self.pixel(floor.at_height(0.0))?;
+        let (mut slopes, mut feet_slopes) = ([[0.0; STATES]; 4], [[0.0; STATES]; 2]);
         let moved = [
             (0, Point2::new(floor.x + STEP_M, floor.y), height),
             (1, Point2::new(floor.x, floor.y + STEP_M), height),
@@ -154,13 +174,17 @@ impl<'a> View<'a> {
             for edge in 0..4 {
                 slopes[edge][state] = (there[edge] - edges[edge]) / STEP_M;
             }
+            let there = self.pixel(floor.at_height(0.0))?;
+            feet_slopes[0][state] = (there.x - feet.x) / STEP_M;
+            feet_slopes[1][state] = (there.y - feet.y) / STEP_M;
         }
-        Some(Sketch { edges, slopes })
+        Some(Sketch { edges, slopes, feet, feet_slopes })
     }
 
-    /// The boxes of one look, with what they hide of each other; `None` for who says a floor point, or has no box. Whose feet are lower
-    /// in the picture stands nearer.
-    pub fn outlines(&self, people: &[Person]) -> Vec<Option<Outline>> {
+    /// The people of one look as the picture shows them, with what they hide of each other. Whose feet are lower in the picture stands
+    /// nearer. `None` for who has no box, or one that nobody upright at the floor point they say would make: some detectors' boxes are
+    /// of heads, or of shoulders from above, and then the floor point is all there is.
+    pub fn outlines(&self, people: &[Person], t: ShopTime) -> Vec<Option<Outline>> {
         let edges = |person: &Person| Some(self.edges(person.bounds?));
         let boxes: Vec<Edges> = people.iter().filter_map(edges).collect();
         let free = |of: &Edges| {
@@ -184,8 +208,11 @@ impl<'a> View<'a> {
             free
         };
         let outline = |person: &Person| {
-            let edges = edges(person).filter(|_| person.floor.is_none())?;
-            Some(Outline { edges, free: free(&edges), vague: self.vague(person) })
+            let edges = edges(person)?;
+            let feet = person.floor.and_then(|floor| self.pixel(floor.at_height(0.0)));
+            let outline = Outline { edges, free: free(&edges), feet, vague: self.vague(person) };
+            let upright = person.floor.is_none_or(|floor| self.is_of(&outline, floor, t));
+            upright.then_some(outline)
         };
         people.iter().map(outline).collect()
     }
@@ -197,6 +224,14 @@ impl<'a> View<'a> {
         [edges[0] <= across, edges[1] <= down, edges[2] >= width - across, edges[3] >= height - down]
     }
 
+    /// Whether somebody upright at `floor` would make such a box.
+    fn is_of(&self, outline: &Outline, floor: Point2, t: ShopTime) -> bool {
+        let there = Motion::new(t, floor, SIGMA_M);
+        let Some(fit) = self.sketch(&there).and_then(|sketch| self.fit(&there, &sketch, outline)) else { return false };
+        let cut = self.cut(&outline.edges);
+        (0..4).all(|edge| fit.own[edge] || cut[edge] || !outline.free[edge])
+    }
+
     /// A box held against a body expected there. `None` when too little of it agrees to be the same body: one side and one of
     /// top and bottom.
     pub fn fit(&self, expected: &Motion, sketch: &Sketch, outline: &Outline) -> Option<Fit> {
@@ -205,6 +240,13 @@ impl<'a> View<'a> {
         for edge in (0..4).filter(|&edge| !cut[edge]) {
             let off = outline.edges[edge] - sketch.edges[edge];
             fit.own[edge] = fit.learn(expected, &sketch.slopes[edge], off, sigmas[edge]);
+        }
+        if let Some(feet) = outline.feet {
+            let off = [feet.x - sketch.feet.x, feet.y - sketch.feet.y];
+            let size = outline.size() * outline.vague;
+            for axis in 0..2 {
+                fit.learn(expected, &sketch.feet_slopes[axis], off[axis], FEET[axis] * size);
+            }
         }
         let [left, top, right, bottom] = fit.own;
         ((left || right) && (top || bottom)).then_some(fit)
@@ -218,8 +260,8 @@ impl<'a> View<'a> {
 
     /// How far each edge is off, pixels.
     fn sigmas(&self, outline: &Outline) -> Edges {
-        let size = (outline.edges[3] - outline.edges[1]).max(1.0);
-        [0, 1, 2, 3].map(|edge| SIGMA[edge] * size * outline.vague * if outline.free[edge] { 1.0 } else { COVERED })
+        let size = outline.size() * outline.vague;
+        [0, 1, 2, 3].map(|edge| SIGMA[edge] * size * if outline.free[edge] { 1.0 } else { COVERED })
     }
 
     /// Where somebody stands who was never seen before, from their box alone. `None` when it is not clear at all.
@@ -245,8 +287,7 @@ impl<'a> View<'a> {
         }
         // A body makes the box it was placed by; half of one makes another.
         let here = self.expect(motion.floor(), motion.height_m())?;
-        let size = (seen[3] - seen[1]).max(1.0);
-        let off = |edge: usize| (seen[edge] - here[edge]).abs() / (SIGMA[edge] * size);
+        let off = |edge: usize| (seen[edge] - here[edge]).abs() / (SIGMA[edge] * outline.size());
         let agrees = (0..4).all(|edge| cut[edge] || !outline.free[edge] || off(edge) <= OTHERS);
         (agrees && TALL_M.contains(&motion.height_m())).then_some(motion)
     }

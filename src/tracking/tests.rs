@@ -113,6 +113,63 @@ fn a_faint_box_and_a_repeated_one_move_somebody_less() {
 }
 
 #[test]
+fn where_feet_are_seen_says_more_than_where_a_box_ends() {
+    let (layout, stands) = (room(), there(3.0, 2.5));
+    let off = |feet: bool| {
+        let mut plan = Plan::default();
+        for step in 0..20 {
+            // A bag on the floor: the box ends below the feet.
+            let mut seen = look(&layout, "south", at_ms(step * 100), &[("1", stands)]);
+            let person = &mut seen.people[0];
+            person.bounds.as_mut().unwrap()[3] *= 1.07;
+            person.floor = feet.then_some(stands.at);
+            plan.look(&seen, at_ms(step * 100), &layout);
+        }
+        places(&plan)[0].1.distance(stands.at)
+    };
+    let (with, without) = (off(true), off(false));
+    assert!(with < 0.7 * without, "{with} m with the feet, {without} m without");
+}
+
+#[test]
+fn a_box_that_is_no_upright_body_moves_nobody() {
+    let (layout, stands) = (room(), there(3.0, 2.5));
+    let mut plan = Plan::default();
+    for step in 0..20 {
+        // Their head alone, and where they stand.
+        let mut seen = look(&layout, "south", at_ms(step * 100), &[("1", stands)]);
+        let person = &mut seen.people[0];
+        let [x, _, w, h] = person.bounds.as_mut().unwrap();
+        (*x, *w, *h) = (*x + *w / 3.0, *w / 3.0, *h / 7.0);
+        person.floor = Some(stands.at);
+        plan.look(&seen, at_ms(step * 100), &layout);
+    }
+    let bodies = places(&plan);
+    assert!(bodies.len() == 1 && bodies[0].1.distance(stands.at) < 0.01, "{bodies:?}");
+}
+
+#[test]
+fn who_has_left_is_nobody_who_comes_later() {
+    let layout = Layout::default();
+    let seen = |plan: &mut Plan, ms: i64, x: f64| {
+        let person =
+            Person { track: "1".into(), confidence: 0.9, floor: Some(Point2::new(x, 0.0)), ..Person::default() };
+        let (camera, boot) = (CameraId::new("door"), format!("c{ms}"));
+        let people = People { camera, boot, seq: 0, t_us: ms * 1_000, people: vec![person] };
+        plan.look(&people, at_ms(ms), &layout);
+        plan.bodies().count()
+    };
+    for (departs, bodies_after) in [(false, 1), (true, 2)] {
+        let mut plan = Plan::default();
+        seen(&mut plan, 0, 0.0);
+        plan.depart(|_| departs);
+        assert_eq!(seen(&mut plan, 2_000, 0.3), 1, "turned round in the door");
+        plan.depart(|_| departs);
+        assert_eq!(seen(&mut plan, 6_000, 0.6), bodies_after, "four seconds later; left: {departs}");
+    }
+}
+
+#[test]
 fn feet_behind_a_counter_move_nobody() {
     let (layout, mut plan) = (room(), Plan::default());
     let stands = there(3.5, 2.0);
