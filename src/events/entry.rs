@@ -158,6 +158,11 @@ pub enum Fact {
     Left {
         body: BodyId,
     },
+    /// Who joined as `body` is `is`: the two had been taken for each other before.
+    Mistaken {
+        body: BodyId,
+        is: BodyId,
+    },
     /// A beam counted somebody; remembered so that the same passage sent twice counts once.
     Passed {
         passage_id: PassageId,

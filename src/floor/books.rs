@@ -502,6 +502,7 @@ impl Books {
                 self.next_body = self.next_body.max(body.0 + 1);
                 self.of_body.entry(*body).or_default().extend(visit);
             }
+            (Fact::Mistaken { is, .. }, visit) => self.of_body.entry(*is).or_default().extend(visit),
             (Fact::VisitClosed { .. }, Some(visit)) => drop(self.open.remove(&visit)),
             _ => {}
         }
@@ -597,6 +598,11 @@ impl Visit {
                     presence.left = Some(t);
                 }
                 self.revision += 1;
+            }
+            Fact::Mistaken { body, is } => {
+                if let Some(presence) = self.bodies.remove(body) {
+                    self.bodies.insert(*is, presence);
+                }
             }
             Fact::Whereabouts => {
                 if let Some(Subject::Whereabouts(positions)) = subject {

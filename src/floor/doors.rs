@@ -26,12 +26,17 @@ pub(super) const LATE_US: i64 = 500 * MS_US;
 /// A body that appears in the middle of the shop is a visit of its own after this long.
 const STRAY_US: i64 = 3 * SECOND_US;
 
+/// Who beams have not counted is believed in as long as a camera has seen them within this, us.
+const GHOST_US: i64 = 3 * SECOND_US;
+
 /// Why a cart filled meanwhile is looked at.
 const EXCHANGED: &str = "for a while they were taken for somebody else";
 
 #[derive(Clone, Debug, Default)]
 pub(super) struct GateState {
     pub openings: Vec<Opened>,
+    /// It has counted a passage: it has a beam.
+    has_beam: bool,
     pub last: Option<(ShopTime, Reason)>,
 }
 
@@ -46,6 +51,13 @@ pub(super) struct Opened {
     group_size: u32,
 }
 
+impl Opened {
+    /// Fewer have come in than the tap said would.
+    fn has_room(&self) -> bool {
+        self.admitted < self.group_size
+    }
+}
+
 /// A passage that no track has explained yet.
 #[derive(Clone, Debug)]
 pub(super) struct Passing {
@@ -53,6 +65,13 @@ pub(super) struct Passing {
     gate: GateId,
     direction: Direction,
     until: ShopTime,
+}
+
+/// Bodies of a visit that beams counted.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Counted {
+    came: u32,
+    went: u32,
 }
 
 /// How far a camera followed a body. Each camera by itself: they are late by different amounts, and from one's picture to
@@ -113,12 +132,16 @@ impl Floor {
         }
         let direction = passage.direction;
         self.emit(None, Fact::Passed { passage_id: passage.passage_id, gate: gate.id.clone(), direction }, None);
+        self.gates.get_mut(&gate.id).expect("a gate of the shop").has_beam = true;
         let seen = self.crossings.iter_mut().find(|crossing| crossing.is(&gate.id, direction, t) && !crossing.counted);
         if let Some(crossing) = seen {
             crossing.counted = true;
-            let body = crossing.body;
-            if direction == Direction::Out && self.stepping_out.contains_key(&body) {
-                self.leave(body); // seen stepping out and counted by the beam: no need to wait for a return
+            let (body, seen_t) = (crossing.body, crossing.t);
+            match direction {
+                Direction::In => self.enter_counted(body, Some(&gate.id), seen_t),
+                // Seen stepping out and counted by the beam: no need to wait for a return.
+                Direction::Out if self.stepping_out.contains_key(&body) => self.leave_counted(body),
+                Direction::Out => {}
             }
             return;
         }
@@ -155,7 +178,7 @@ impl Floor {
                         continue;
                     }
                     let body = body.unwrap_or_else(|| self.plan.imagine(self.now, middle));
-                    self.enter(body, Some(&gate), t);
+                    self.enter_counted(body, Some(&gate), t);
                     body
                 }
                 Direction::Out => {
@@ -173,7 +196,7 @@ impl Floor {
                         self.counters.count("passage.nobody");
                         continue;
                     };
-                    self.leave(body);
+                    self.leave_counted(body);
                     body
                 }
             };
@@ -226,18 +249,48 @@ impl Floor {
         }
     }
 
-    /// Two bodies had been taken for each other since some time. What was claimed meanwhile may be the other's: a human looks.
+    /// Two bodies had been taken for each other since some time: what either did at a door since, the other did. What was claimed
+    /// meanwhile by who had come in before may be the other's: a human looks.
     fn exchanged(&mut self, a: BodyId, b: BodyId, since: ShopTime) {
         self.counters.count("bodies.exchanged");
         let (one, two) = (self.followed.remove(&a), self.followed.remove(&b));
         self.followed.extend(one.map(|cameras| (b, cameras)).into_iter().chain(two.map(|cameras| (a, cameras))));
         let (one, two) = (self.stepping_out.remove(&a), self.stepping_out.remove(&b));
         self.stepping_out.extend(one.map(|since| (b, since)).into_iter().chain(two.map(|since| (a, since))));
-        let visits = [a, b].map(|body| self.books.open_visit_of(body).map(|visit| visit.id));
-        if visits[0] != visits[1] {
-            let filled = |visit: &VisitId| self.desk.claimed_since(*visit, since);
-            let mistaken: Vec<VisitId> = visits.into_iter().flatten().filter(filled).collect();
-            mistaken.into_iter().for_each(|visit| self.doubt(visit, EXCHANGED, None));
+        let (one, two) = (self.stepping_in.remove(&a), self.stepping_in.remove(&b));
+        self.stepping_in.extend(one.map(|came| (b, came)).into_iter().chain(two.map(|came| (a, came))));
+        let inside = |body: BodyId| {
+            let visit = self.books.open_visit_of(body)?;
+            Some((visit.id, visit.bodies[&body].joined >= since))
+        };
+        match (inside(a), inside(b)) {
+            (Some((one, _)), Some((two, _))) if one == two => {}
+            (Some((one, true)), Some((two, true))) => {
+                self.emit(Some(one), Fact::Mistaken { body: a, is: b }, None);
+                self.emit(Some(two), Fact::Mistaken { body: b, is: a }, None);
+            }
+            (Some((visit, true)), None) => self.emit(Some(visit), Fact::Mistaken { body: a, is: b }, None),
+            (None, Some((visit, true))) => self.emit(Some(visit), Fact::Mistaken { body: b, is: a }, None),
+            (Some((visit, false)), None) => self.left_as_another(visit, a, b, since),
+            (None, Some((visit, false))) => self.left_as_another(visit, b, a, since),
+            (one, two) => {
+                let filled = |visit: &VisitId| self.desk.claimed_since(*visit, since);
+                let visits = [one, two].into_iter().flatten().map(|(visit, _)| visit);
+                let mistaken: Vec<VisitId> = visits.filter(filled).collect();
+                mistaken.into_iter().for_each(|visit| self.doubt(visit, EXCHANGED, None));
+            }
+        }
+    }
+
+    /// Of two that had been taken for each other `stayed` is in `visit`, or seemed to be, and `other` in none any more.
+    fn left_as_another(&mut self, visit: VisitId, stayed: BodyId, other: BodyId, since: ShopTime) {
+        let left = self.books.left_since(other, since).filter(|left| left.is_open()).map(|left| left.id);
+        if self.desk.claimed_since(visit, since) {
+            self.doubt(visit, EXCHANGED, None);
+        }
+        if let Some(left) = left {
+            self.emit(Some(left), Fact::Joined { body: other }, None);
+            self.emit(Some(visit), Fact::Left { body: stayed }, None);
         }
     }
 
@@ -269,18 +322,21 @@ impl Floor {
             let inside = self.books.open_visit_of(body).is_some();
             match direction {
                 Direction::In if inside => drop(self.stepping_out.remove(&body)),
-                Direction::In => {
-                    self.crossed(body, gate, direction, t);
-                    self.enter(body, gate, t);
-                }
+                // Where a beam counts, who it did not count may have come no further than the line. The beam may be late, and
+                // whoever goes on into the shop is a stray.
+                Direction::In => match gate.filter(|gate| self.gates[*gate].has_beam) {
+                    _ if self.crossed(body, gate, direction, t) => self.enter_counted(body, gate, t),
+                    None => self.enter(body, gate, t),
+                    Some(gate) => drop(self.stepping_in.insert(body, (t, gate.clone()))),
+                },
                 Direction::Out if inside => {
                     if self.crossed(body, gate, direction, t) {
-                        self.leave(body);
+                        self.leave_counted(body);
                     } else {
                         self.stepping_out.insert(body, self.now);
                     }
                 }
-                Direction::Out => {}
+                Direction::Out => drop(self.stepping_in.remove(&body)),
             }
         }
         let followed = Followed { at: t, to: at, astride: still_astride };
@@ -299,6 +355,7 @@ impl Floor {
     /// A body came in: on an opening it joins that visit, on none it is a visit without payer. Who has only just left has
     /// turned round, or was taken for somebody else at the gate: unless they tapped, it was not opened for them.
     fn enter(&mut self, body: BodyId, gate: Option<&GateId>, t: ShopTime) {
+        self.stepping_in.remove(&body);
         let policy_join = self.options.policy.join;
         let books = &self.books;
         let turned = books.left_since(body, ShopTime(t.0 - RETURN_US)).map(|visit| (visit.id, visit.is_open()));
@@ -308,7 +365,7 @@ impl Floor {
                     && t <= ShopTime(o.until.0 + LATE_US)
                     && books.visits.get(&o.visit).is_some_and(|visit| visit.is_open())
             };
-            let room = |o: &Opened| policy_join == Join::Opening || o.admitted < o.group_size;
+            let room = |o: &Opened| policy_join == Join::Opening || o.has_room();
             let own = state.openings.iter().position(|o| valid(o) && o.body == Some(body));
             let any = || state.openings.iter().rposition(|o| valid(o) && room(o)).filter(|_| turned.is_none());
             let index = own.or_else(any)?;
@@ -343,6 +400,38 @@ impl Floor {
         }
     }
 
+    /// A body came in, unless it is known to have, and a beam counted it.
+    fn enter_counted(&mut self, body: BodyId, gate: Option<&GateId>, t: ShopTime) {
+        if self.books.open_visit_of(body).is_none() {
+            self.enter(body, gate, t);
+        }
+        if let Some(visit) = self.books.open_visit_of(body) {
+            self.counted.entry(visit.id).or_default().came += 1;
+        }
+    }
+
+    fn leave_counted(&mut self, body: BodyId) {
+        if let Some(visit) = self.books.open_visit_of(body) {
+            self.counted.entry(visit.id).or_default().went += 1;
+        }
+        self.leave(body);
+    }
+
+    /// Beams have counted as many of a visit out as in: whoever of it no camera sees any more was never there, or was somebody else.
+    fn nobody_stays_uncounted(&mut self) {
+        let all_went = |visit: &&super::Visit| {
+            let counted = self.counted.get(&visit.id).copied().unwrap_or_default();
+            visit.opened >= self.started && counted.came > 0 && counted.went >= counted.came
+        };
+        let seen = |body: &BodyId| self.plan.body(*body).is_some_and(|b| self.now.since(b.last().t) < GHOST_US);
+        let inside = self.books.open_visits().filter(all_went).flat_map(super::Visit::inside);
+        let ghosts: Vec<BodyId> = inside.filter(|body| !seen(body)).collect();
+        for body in ghosts {
+            self.counters.count("bodies.ghosts");
+            self.leave(body);
+        }
+    }
+
     pub(super) fn doors_tick(&mut self) {
         let old = ShopTime(self.now.0 - 10 * SECOND_US);
         self.crossings.retain(|crossing| crossing.t > old);
@@ -352,6 +441,7 @@ impl Floor {
         self.passages_tick();
         self.find_who_passed();
         self.notice_outside();
+        self.nobody_stays_uncounted();
         let gone: Vec<BodyId> = self
             .stepping_out
             .iter()
@@ -360,6 +450,7 @@ impl Floor {
             .collect();
         gone.into_iter().for_each(|body| self.leave(body));
         self.join_twins();
+        self.admit_uncounted();
         self.adopt_strays();
     }
 
@@ -424,16 +515,37 @@ impl Floor {
         }
     }
 
+    /// Seen just now in the shop, and in no visit.
+    fn is_unclaimed(&self, body: &crate::tracking::Body) -> bool {
+        let at = body.last().floor;
+        self.now.since(body.last().t) < SECOND_US
+            && self.shop.layout.is_inside(at)
+            && !self.shop.layout.is_doorway(at)
+            && self.books.open_visit_of(body.id).is_none()
+    }
+
+    /// Whoever crossed a line whose beam has not counted them, and has gone on into the shop.
+    fn admit_uncounted(&mut self) {
+        let has_come_in = |(body, (t, _)): &(&BodyId, &(ShopTime, GateId))| {
+            let body = self.plan.body(**body);
+            self.now.since(*t) >= SAME_PASSAGE_US && body.is_some_and(|body| self.is_unclaimed(body))
+        };
+        let come_in: Vec<BodyId> = self.stepping_in.iter().filter(has_come_in).map(|(body, _)| *body).collect();
+        for body in come_in {
+            self.counters.count("bodies.uncounted");
+            if let Some((t, gate)) = self.stepping_in.remove(&body) {
+                self.enter(body, Some(&gate), t);
+            }
+        }
+    }
+
     /// A body in the middle of the shop that belongs to no visit: somebody the cameras missed at the gate.
     fn adopt_strays(&mut self) {
         let stray = |body: &&crate::tracking::Body| {
-            let (at, born) = (body.last().floor, &body.born);
-            self.now.since(born.t) >= STRAY_US
-                && self.now.since(body.last().t) < SECOND_US
+            self.is_unclaimed(body)
+                && self.now.since(body.born.t) >= STRAY_US
                 && self.books.visit_of(body.id).is_none()
-                && self.shop.layout.is_inside(at)
-                && !self.shop.layout.is_doorway(at)
-                && self.shop.layout.is_inside(born.floor)
+                && self.shop.layout.is_inside(body.born.floor)
         };
         let strays: Vec<BodyId> = self.plan.bodies().filter(stray).map(|body| body.id).collect();
         let several = strays.len() > 1;
@@ -446,10 +558,13 @@ impl Floor {
                 }
                 continue;
             }
-            // First seen in a gate that was open just then: that is how they came in.
+            // First seen in a gate that was open just then, and for more than have come in: that is how they came in. What else
+            // appears in a gate is as often somebody seen twice, and would keep the visit of whoever tapped open.
             let born = &self.plan.body(body).expect("listed").born;
             let (t, at) = (born.t, born.floor);
-            let gate = self.shop.layout.gates.values().find(|gate| gate.line.distance(at) <= BEAM_M);
+            let awaits = |gate: &&crate::shop::Gate| self.gates[&gate.id].openings.iter().any(Opened::has_room);
+            let near = |gate: &&crate::shop::Gate| gate.line.distance(at) <= BEAM_M;
+            let gate = self.shop.layout.gates.values().filter(near).find(awaits);
             self.enter(body, gate.map(|gate| gate.id.clone()).as_ref(), t);
         }
     }
@@ -469,5 +584,68 @@ impl Floor {
         let at = |body: &crate::tracking::Body| distance(body.last().floor);
         let near = self.plan.bodies().filter(|body| at(body) <= within && fits(self, body.id));
         near.min_by(|a, b| at(a).total_cmp(&at(b)).then(a.id.cmp(&b.id))).map(|body| body.id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::Counters;
+    use crate::floor::{Books, FloorOptions};
+    use crate::shop::Shop;
+    use std::sync::Arc;
+
+    const A: BodyId = BodyId(1);
+    const B: BodyId = BodyId(2);
+    const IN: bool = true;
+    const OUT: bool = false;
+
+    /// At which second who came in, on a visit of their own, or left.
+    type Did = (i64, BodyId, bool);
+    /// What they did, and who is in the first visit and in the second then.
+    type Story = (&'static str, &'static [Did], [&'static [BodyId]; 2]);
+
+    fn played(story: &[Did]) -> (Floor, Vec<VisitId>) {
+        let shop =
+            Arc::new(Shop::read(concat!(env!("CARGO_MANIFEST_DIR"), "/config/demo-shop")).expect("the demo shop").0);
+        let mut floor = Floor::new(shop.clone(), FloorOptions::default(), Books::new(shop), Counters::default());
+        let mut visits = Vec::new();
+        for (second, body, comes_in) in story {
+            floor.now = ShopTime(second * SECOND_US);
+            if *comes_in {
+                let visit = VisitId::begun_by(&floor.shop.id, &format!("{body} {second}"));
+                floor.open_visit(visit, Opening::Tailgate, None);
+                floor.emit(Some(visit), Fact::Joined { body: *body }, None);
+                visits.push(visit);
+            } else {
+                floor.leave(*body);
+            }
+        }
+        (floor, visits)
+    }
+
+    #[test]
+    fn what_either_did_at_a_door_while_they_were_mistaken_the_other_did() {
+        // Exchanged at 10 s, mistaken since 5 s.
+        let stories: &[Story] = &[
+            ("who came in since is the other", &[(6, A, IN)], [&[B], &[]]),
+            ("both came in since", &[(6, A, IN), (7, B, IN)], [&[B], &[A]]),
+            ("both were in before", &[(1, A, IN), (2, B, IN)], [&[A], &[B]]),
+            ("one was in before, one came in since", &[(1, A, IN), (6, B, IN)], [&[A], &[B]]),
+            ("one was in before, the other nowhere", &[(1, A, IN)], [&[A], &[]]),
+            ("who left since is the other", &[(1, A, IN), (2, B, IN), (6, B, OUT)], [&[], &[B]]),
+            ("who left before has left", &[(1, A, IN), (2, B, IN), (4, B, OUT)], [&[A], &[]]),
+        ];
+        for (told, story, wanted) in stories {
+            for (a, b) in [(A, B), (B, A)] {
+                let (mut floor, visits) = played(story);
+                floor.now = ShopTime(10 * SECOND_US);
+                floor.exchanged(a, b, ShopTime(5 * SECOND_US));
+                let inside = |visit: &VisitId| floor.books.visits[visit].inside().collect::<Vec<_>>();
+                let mut found: Vec<Vec<BodyId>> = visits.iter().map(inside).collect();
+                found.resize(2, Vec::new());
+                assert_eq!(found, *wanted, "{told}");
+            }
+        }
     }
 }

@@ -70,6 +70,10 @@ pub struct Floor {
     followed: BTreeMap<BodyId, BTreeMap<CameraId, Followed>>,
     /// Bodies that crossed out and may come back, by when they crossed.
     stepping_out: BTreeMap<BodyId, ShopTime>,
+    /// Bodies that crossed in where a beam counts, which it has not: when, and through which gate.
+    stepping_in: BTreeMap<BodyId, (ShopTime, GateId)>,
+    /// How many of each open visit beams have counted in and out.
+    counted: BTreeMap<VisitId, doors::Counted>,
     dark: Dark,
     desk: ShelfDesk,
     counters: Counters,
@@ -130,6 +134,8 @@ impl Floor {
             passing: Vec::new(),
             followed: BTreeMap::new(),
             stepping_out: BTreeMap::new(),
+            stepping_in: BTreeMap::new(),
+            counted: BTreeMap::new(),
             dark: Dark::default(),
             started: ShopTime(0),
             offline_since: None,
@@ -275,8 +281,10 @@ impl Floor {
         }
     }
 
-    /// Forgets bodies nobody needs: outside any open visit and unseen for 5 s.
+    /// Forgets bodies nobody needs: outside any open visit and unseen for 5 s. Who has left is not looked for any more.
     fn strangers_tick(&mut self) {
+        let has_left = |body| self.books.open_visit_of(body).is_none() && self.books.visit_of(body).is_some();
+        self.plan.depart(has_left);
         let stale: Vec<BodyId> = self
             .plan
             .bodies()
@@ -292,9 +300,11 @@ impl Floor {
             self.plan.forget(body);
             self.followed.remove(&body);
             self.stepping_out.remove(&body);
+            self.stepping_in.remove(&body);
         }
         let open = |visit: &VisitId| self.books.visits.get(visit).is_some_and(|visit| visit.is_open());
         self.desk.claimed.retain(|visit, _| open(visit));
+        self.counted.retain(|visit, _| open(visit));
     }
 
     /// Shop time of a device's stamp; `None` (counted) when it is dated ahead.

@@ -109,6 +109,7 @@ impl Ledger {
             | Fact::HoldReleased { .. }
             | Fact::Joined { .. }
             | Fact::Left { .. }
+            | Fact::Mistaken { .. }
             | Fact::Passed { .. }
             | Fact::Blind { .. }
             | Fact::GateClock { .. }

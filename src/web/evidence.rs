@@ -105,6 +105,7 @@ fn sentence(fact: &Fact, shop: &Shop) -> String {
         Fact::HoldReleased { why, .. } => format!("The money kept ready was released: {why}."),
         Fact::Joined { body } => format!("Body {body} joined."),
         Fact::Left { body } => format!("Body {body} left."),
+        Fact::Mistaken { body, is } => format!("Who joined as body {body} is body {is}."),
         Fact::Passed { gate, .. } => format!("The beam of {gate} counted somebody."),
         Fact::Blind { .. } => "Shelves and people were not heard for a while.".to_owned(),
         Fact::GateClock { gate, .. } => format!("The clock of {gate} was noted."),

@@ -262,6 +262,62 @@ fn beams_and_pictures_count_everybody_once() {
         &["empty"],
     );
     assert!(stage.entries.iter().filter(|entry| matches!(entry.fact, Fact::Joined { .. })).count() == 1);
+    check(
+        "who comes no further than the line, and no beam counts, has not come in",
+        "0 ann taps in
+         1 ann enters
+         1.4 ann passes in
+         3 bob comes
+         5 bob goes 1.4 1.0
+         8 bob goes -0.8 1.0
+         9 ann leaves
+         12.3 ann passes out
+         14 all waits",
+        &["empty"],
+    );
+    check(
+        "who walks on is there, counted or not",
+        "0 ann taps in
+         1 ann enters
+         1.4 ann passes in
+         6 bob comes
+         7 bob enters
+         9 bob takes cola
+         14 bob leaves
+         20 ann leaves
+         23.3 ann passes out
+         26 all waits",
+        &["empty", "loss; 1 cola"],
+    );
+    check(
+        "what no beam counted and no camera sees any more does not keep a visit open",
+        "0 ann taps in
+         1 ann enters
+         1.4 ann passes in
+         1.6 bob comes
+         1.7 bob goes 2.6 1.0
+         6 bob is hidden
+         7 ann takes cola
+         12 ann leaves
+         15.3 ann passes out
+         20 all waits",
+        &["charged; 1 cola: 2.50; captured 2.50"],
+    );
+    check(
+        "two whom a beam counted as one go one by one",
+        "0 ann taps in
+         1 ann enters
+         1 bob comes
+         1.1 bob enters
+         1.4 ann passes in
+         4 bob goes 4 2
+         7 ann leaves
+         10.3 ann passes out
+         12 bob takes cola
+         17 bob leaves
+         25 all waits",
+        &["charged; 1 cola: 2.50; captured 2.50"],
+    );
 }
 
 #[test]

@@ -154,6 +154,14 @@ impl Bookkeeper {
                     self.complain(format!("{body} leaves visit {visit:?} and was not in it"));
                 }
             }
+            Fact::Mistaken { body, is } => {
+                let account = self.account(visit, "a mistake");
+                let was_inside = account.inside.remove(body);
+                account.inside.insert(*is);
+                if !was_inside {
+                    self.complain(format!("{body} is really {is} in visit {visit:?}, and was not in it"));
+                }
+            }
             Fact::Claimed { interaction, shelf, how, delta_g, claims, .. } => {
                 let step = (shelf.clone(), *delta_g);
                 let known = self.interactions.entry(*interaction).or_insert_with(|| step.clone());
