@@ -8,7 +8,8 @@ use std::process::{Command, Stdio};
 fn three_parties_shop_and_are_charged_once() {
     let Some((here, _)) = broker() else { return };
     let shown = Command::new(env!("CARGO_BIN_EXE_carryout"))
-        .args(["demo", "--for", "60s", "--shoppers", "3", "--seed", "4", "--keep"])
+        // Pictures are painted fast enough only by an optimised build.
+        .args(["demo", "--discs", "--for", "60s", "--shoppers", "3", "--seed", "4", "--keep"])
         .arg(here.path().join("demo"))
         .stdin(Stdio::null())
         .output()

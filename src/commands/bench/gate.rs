@@ -62,7 +62,7 @@ pub fn measure(how: Measure, notes: &mut Vec<String>) -> Result<Vec<Figure>, Str
 
 /// Milliseconds of every tap: online, gone, hanging.
 async fn measure_on_stage(taps: u32) -> Result<[Vec<f64>; 3], String> {
-    let args = DemoArgs { seed: SEED, ..DemoArgs::default() };
+    let args = DemoArgs { seed: SEED, discs: true, ..DemoArgs::default() };
     let mut stage = Stage::set(&args)?;
     // Pictures are other figures' business: only cameras that send people.
     stage.close_eyes();

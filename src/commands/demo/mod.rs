@@ -50,9 +50,9 @@ pub struct DemoArgs {
     /// Port of the page; the system chooses one if not given
     #[arg(long)]
     pub port: Option<u16>,
-    /// Draw what four cameras see of the shop, and look with the detector of people
+    /// One camera under the ceiling that shows people as discs, instead of four whose pictures are rendered: for a busy machine
     #[arg(long)]
-    pub rendered: bool,
+    pub discs: bool,
     /// What cameras suffer while it runs: frozen, stuck, black, gone, moved, with commas between them
     #[cfg(feature = "cameras")]
     #[arg(long, value_delimiter = ',', value_name = "TROUBLE")]

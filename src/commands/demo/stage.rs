@@ -54,7 +54,9 @@ impl Stage {
     /// Directory, broker and upstream; the daemon comes later.
     pub fn set(args: &DemoArgs) -> Result<Stage, String> {
         let dir = PrivateDir::new(args.keep.as_deref()).map_err(|err| format!("making the demo's directory: {err}"))?;
-        let shop = if args.rendered { rendered_shop()? } else { demo_shop()? };
+        // Without the `cameras` feature nobody could look.
+        let rendered = cfg!(feature = "cameras") && !args.discs;
+        let shop = if rendered { rendered_shop()? } else { demo_shop()? };
         let broker = Mosquitto::start(&dir.path).map_err(|err| err.to_string())?;
         let upstream_token = secret::drawn();
         let options = UpstreamOptions { token: Some(upstream_token.clone()), ..UpstreamOptions::default() };
@@ -70,7 +72,7 @@ impl Stage {
             web_token: secret::drawn(),
             upstream_url: upstream.url(),
             upstream_token,
-            more: if args.rendered { LOOKS.to_owned() } else { String::new() },
+            more: if rendered { LOOKS.to_owned() } else { String::new() },
         };
         Ok(Stage {
             shop: Arc::new(shop),
@@ -79,7 +81,7 @@ impl Stage {
             #[cfg(feature = "cameras")]
             cameras: Vec::new(),
             #[cfg(feature = "cameras")]
-            rendered: args.rendered,
+            rendered,
             daemon: None,
             home,
             record: args.keep.is_some(),

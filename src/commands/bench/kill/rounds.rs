@@ -83,7 +83,7 @@ impl Moment {
 }
 
 pub async fn campaign(kills: u32, seed: u64) -> Result<Verdict, String> {
-    let args = DemoArgs { seed, ..DemoArgs::default() };
+    let args = DemoArgs { seed, discs: true, ..DemoArgs::default() };
     let mut stage = Stage::set(&args)?;
     // Pictures are other figures' business: only cameras that send people.
     stage.close_eyes();
