@@ -8,6 +8,7 @@ use crate::base::time::{MS_US, SECOND_US};
 use crate::base::{BodyId, CameraId, GateId, Point2, ShopTime, VisitId};
 use crate::carts::policy::Join;
 use crate::events::{Direction, Fact, Opening, Passage, People, Reason};
+use std::collections::BTreeMap;
 
 /// Nobody further from the reader than this made the tap, metres.
 const READER_M: f64 = 1.5;
@@ -253,41 +254,38 @@ impl Floor {
     /// meanwhile by who had come in before may be the other's: a human looks.
     fn exchanged(&mut self, a: BodyId, b: BodyId, since: ShopTime) {
         self.counters.count("bodies.exchanged");
-        let (one, two) = (self.followed.remove(&a), self.followed.remove(&b));
-        self.followed.extend(one.map(|cameras| (b, cameras)).into_iter().chain(two.map(|cameras| (a, cameras))));
-        let (one, two) = (self.stepping_out.remove(&a), self.stepping_out.remove(&b));
-        self.stepping_out.extend(one.map(|since| (b, since)).into_iter().chain(two.map(|since| (a, since))));
-        let (one, two) = (self.stepping_in.remove(&a), self.stepping_in.remove(&b));
-        self.stepping_in.extend(one.map(|came| (b, came)).into_iter().chain(two.map(|came| (a, came))));
-        let inside = |body: BodyId| {
+        swap(&mut self.followed, a, b);
+        swap(&mut self.stepping_out, a, b);
+        swap(&mut self.stepping_in, a, b);
+        // The visit each is in, and whether it came in since.
+        let [one, two] = [a, b].map(|body| {
             let visit = self.books.open_visit_of(body)?;
             Some((visit.id, visit.bodies[&body].joined >= since))
-        };
-        match (inside(a), inside(b)) {
-            (Some((one, _)), Some((two, _))) if one == two => {}
-            (Some((one, true)), Some((two, true))) => {
-                self.emit(Some(one), Fact::Mistaken { body: a, is: b }, None);
-                self.emit(Some(two), Fact::Mistaken { body: b, is: a }, None);
+        });
+        for (body, other, visit, others) in [(a, b, one, two), (b, a, two, one)] {
+            match (visit, others) {
+                (Some((visit, _)), Some((others, _))) if visit == others => {}
+                (Some((visit, true)), None | Some((_, true))) => {
+                    self.emit(Some(visit), Fact::Mistaken { body, is: other }, None);
+                }
+                (Some((visit, false)), None) => self.left_as_another(visit, body, other, since),
+                (Some((visit, _)), Some(_)) => self.doubt_claims(visit, since),
+                (None, _) => {}
             }
-            (Some((visit, true)), None) => self.emit(Some(visit), Fact::Mistaken { body: a, is: b }, None),
-            (None, Some((visit, true))) => self.emit(Some(visit), Fact::Mistaken { body: b, is: a }, None),
-            (Some((visit, false)), None) => self.left_as_another(visit, a, b, since),
-            (None, Some((visit, false))) => self.left_as_another(visit, b, a, since),
-            (one, two) => {
-                let filled = |visit: &VisitId| self.desk.claimed_since(*visit, since);
-                let visits = [one, two].into_iter().flatten().map(|(visit, _)| visit);
-                let mistaken: Vec<VisitId> = visits.filter(filled).collect();
-                mistaken.into_iter().for_each(|visit| self.doubt(visit, EXCHANGED, None));
-            }
+        }
+    }
+
+    /// What the visit claimed since may be somebody else's.
+    fn doubt_claims(&mut self, visit: VisitId, since: ShopTime) {
+        if self.desk.claimed_since(visit, since) {
+            self.doubt(visit, EXCHANGED, None);
         }
     }
 
     /// Of two that had been taken for each other `stayed` is in `visit`, or seemed to be, and `other` in none any more.
     fn left_as_another(&mut self, visit: VisitId, stayed: BodyId, other: BodyId, since: ShopTime) {
         let left = self.books.left_since(other, since).filter(|left| left.is_open()).map(|left| left.id);
-        if self.desk.claimed_since(visit, since) {
-            self.doubt(visit, EXCHANGED, None);
-        }
+        self.doubt_claims(visit, since);
         if let Some(left) = left {
             self.emit(Some(left), Fact::Joined { body: other }, None);
             self.emit(Some(visit), Fact::Left { body: stayed }, None);
@@ -497,6 +495,7 @@ impl Floor {
             self.leave(gone);
             self.plan.merge(kept, gone);
             self.followed.remove(&gone);
+            self.stepping_in.remove(&gone);
         }
     }
 
@@ -585,6 +584,12 @@ impl Floor {
         let near = self.plan.bodies().filter(|body| at(body) <= within && fits(self, body.id));
         near.min_by(|a, b| at(a).total_cmp(&at(b)).then(a.id.cmp(&b.id))).map(|body| body.id)
     }
+}
+
+/// What is known of one body is known of the other, and the other way round.
+fn swap<T>(of: &mut BTreeMap<BodyId, T>, a: BodyId, b: BodyId) {
+    let (one, two) = (of.remove(&a), of.remove(&b));
+    of.extend(one.map(|known| (b, known)).into_iter().chain(two.map(|known| (a, known))));
 }
 
 #[cfg(test)]

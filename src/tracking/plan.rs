@@ -9,7 +9,7 @@ use super::body::{Body, Sighting};
 use super::motion::Motion;
 use super::second::{Reading, SecondThoughts};
 use super::seen::{Forecast, Pair, ROUGHLY_M, SIGMA_M, Seen, pair};
-use super::shape::{Edges, View, area, inside, news, overlap};
+use super::shape::{Edges, Outline, View, area, inside, news, overlap};
 use super::watch::{Expected, Sights, Watch};
 use crate::base::{BodyId, CameraId, Point2, ShopTime};
 use crate::events::{People, Person, Position, Track};
@@ -273,9 +273,17 @@ impl Plan {
     /// What the people of a look say; who says nothing about where they are is left out.
     fn seen<'a>(&self, people: &'a People, t: ShopTime, view: Option<&View>) -> Vec<Seen<'a>> {
         let outlines = match view {
-            Some(view) => view.outlines(&people.people, t),
+            Some(view) => view.outlines(&people.people),
             None => vec![None; people.people.len()],
         };
+        // Whose box is nobody's who stands where they say, is compared by that place alone.
+        let is_theirs = |person: &Person, outline: &Outline| {
+            let there = person.floor.map(|floor| Motion::new(t, floor, SIGMA_M));
+            there.zip(view).is_none_or(|(there, view)| view.is_of(outline, &there))
+        };
+        let theirs =
+            |(person, outline): (&Person, Option<Outline>)| outline.filter(|outline| is_theirs(person, outline));
+        let outlines: Vec<Option<Outline>> = people.people.iter().zip(outlines).map(theirs).collect();
         let edges: Vec<Edges> = outlines.iter().flatten().map(|outline| outline.edges).collect();
         let doubled = |own: &Edges| edges.iter().any(|other| area(other) > area(own) && overlap(own, other) > DOUBLED);
         // What was read off a picture is off as a box is ([`View::vague`]); who only says a floor point has thought about it.

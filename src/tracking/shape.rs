@@ -3,7 +3,6 @@
 //! the place is asked what box it would make, edge by edge ([`View::fit`]), and where the feet would be.
 
 use super::motion::{Motion, Row, STATES};
-use super::seen::SIGMA_M;
 use crate::base::{Point2, Point3, ShopTime};
 use crate::events::Person;
 use crate::shop::projection::{Projection, depth_m, floor_point, pixel_of};
@@ -181,10 +180,9 @@ impl<'a> View<'a> {
         Some(Sketch { edges, slopes, feet, feet_slopes })
     }
 
-    /// The people of one look as the picture shows them, with what they hide of each other. Whose feet are lower in the picture stands
-    /// nearer. `None` for who has no box, or one that nobody upright at the floor point they say would make: some detectors' boxes are
-    /// of heads, or of shoulders from above, and then the floor point is all there is.
-    pub fn outlines(&self, people: &[Person], t: ShopTime) -> Vec<Option<Outline>> {
+    /// The people of one look as the picture shows them, with what they hide of each other; `None` for who has no box. Whose feet are
+    /// lower in the picture stands nearer.
+    pub fn outlines(&self, people: &[Person]) -> Vec<Option<Outline>> {
         let edges = |person: &Person| Some(self.edges(person.bounds?));
         let boxes: Vec<Edges> = people.iter().filter_map(edges).collect();
         let free = |of: &Edges| {
@@ -210,9 +208,7 @@ impl<'a> View<'a> {
         let outline = |person: &Person| {
             let edges = edges(person)?;
             let feet = person.floor.and_then(|floor| self.pixel(floor.at_height(0.0)));
-            let outline = Outline { edges, free: free(&edges), feet, vague: self.vague(person) };
-            let upright = person.floor.is_none_or(|floor| self.is_of(&outline, floor, t));
-            upright.then_some(outline)
+            Some(Outline { edges, free: free(&edges), feet, vague: self.vague(person) })
         };
         people.iter().map(outline).collect()
     }
@@ -224,10 +220,9 @@ impl<'a> View<'a> {
         [edges[0] <= across, edges[1] <= down, edges[2] >= width - across, edges[3] >= height - down]
     }
 
-    /// Whether somebody upright at `floor` would make such a box.
-    fn is_of(&self, outline: &Outline, floor: Point2, t: ShopTime) -> bool {
-        let there = Motion::new(t, floor, SIGMA_M);
-        let Some(fit) = self.sketch(&there).and_then(|sketch| self.fit(&there, &sketch, outline)) else { return false };
+    /// Whether somebody upright, expected there, would make such a box. Some detectors' boxes are of heads, or of shoulders from above.
+    pub fn is_of(&self, outline: &Outline, there: &Motion) -> bool {
+        let Some(fit) = self.sketch(there).and_then(|sketch| self.fit(there, &sketch, outline)) else { return false };
         let cut = self.cut(&outline.edges);
         (0..4).all(|edge| fit.own[edge] || cut[edge] || !outline.free[edge])
     }

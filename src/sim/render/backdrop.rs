@@ -6,7 +6,7 @@ use super::goods::{Board, Goods, Standing, packs};
 use super::grain::Rgb;
 use super::optics::{Area, Optics};
 use super::room::{Paint, Room, Solid};
-use super::solid::{Block, UP, V3};
+use super::solid::{Block, UP};
 use crate::base::ShelfId;
 use crate::shop::{Camera, Lens, Shop};
 use std::collections::BTreeMap;
@@ -159,8 +159,7 @@ fn placed(shop: &Shop, optics: &Optics, id: &ShelfId, standings: &[Standing]) ->
 }
 
 fn area_of(optics: &Optics, solid: &Solid) -> Area {
-    let from_behind = |outward: V3| (optics.eye - solid.block.middle).dot(outward) > 0.0;
-    if solid.outward.is_some_and(from_behind) {
+    if solid.is_behind(optics.eye) {
         return Area::default();
     }
     // A lens bends straight edges: a hundredth of the longer side to spare.

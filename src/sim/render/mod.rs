@@ -2,7 +2,7 @@
 //!
 //!     Playback --Cast--> Scene (plain data) --Renderer, one a camera--> I420 picture, labels
 //!                                                 |
-//!     Shop, seed --> views (cameras) --> room, goods --> backdrop: colour and depth without people
+//!     Shop, seed --> hang (cameras) --> room, goods --> backdrop: colour and depth without people
 //!
 //! Everything is drawn by following each pixel's own ray, as the camera's lens bends it, to blocks (`room`, `pack`) and
 //! round cones (`body`). The shop without people is drawn once; a picture adds the people of the moment to a copy of it,
@@ -18,6 +18,7 @@ pub mod dress;
 pub mod filming;
 pub mod goods;
 pub mod grain;
+pub mod hang;
 pub mod label;
 pub mod optics;
 pub mod pack;
@@ -33,7 +34,8 @@ pub mod views;
 
 pub use filming::Filming;
 pub use goods::Goods;
+pub use hang::{hung, views};
 pub use label::Label;
 pub use renderer::{Renderer, Studio};
 pub use scene::{Cast, Figure, Now, Scene};
-pub use views::{View, hung, views};
+pub use views::View;

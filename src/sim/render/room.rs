@@ -39,6 +39,13 @@ pub struct Solid {
     pub outward: Option<V3>,
 }
 
+impl Solid {
+    /// Not seen from `eye`, which looks from its way out.
+    pub fn is_behind(&self, eye: V3) -> bool {
+        self.outward.is_some_and(|outward| (eye - self.block.middle).dot(outward) > 0.0)
+    }
+}
+
 pub struct Room {
     pub decor: Decor,
     pub solids: Vec<Solid>,
@@ -78,8 +85,7 @@ impl Room {
     pub fn is_free(&self, from: Point3, to: Point3) -> bool {
         let (eye, ray) = (V3::from(from), V3::from(to) - V3::from(from));
         self.solids.iter().all(|solid| {
-            let from_behind = solid.outward.is_some_and(|outward| (eye - solid.block.middle).dot(outward) > 0.0);
-            from_behind || solid.block.enter(solid.block.local(eye), ray).is_none_or(|entry| entry.t >= 1.0)
+            solid.is_behind(eye) || solid.block.enter(solid.block.local(eye), ray).is_none_or(|entry| entry.t >= 1.0)
         })
     }
 
