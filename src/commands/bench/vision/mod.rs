@@ -12,6 +12,8 @@ mod data;
 #[cfg(all(feature = "cameras", feature = "onnx"))]
 mod decoding;
 mod floor;
+#[cfg(all(feature = "cameras", feature = "onnx"))]
+mod looks;
 mod measures;
 mod mot;
 #[cfg(all(feature = "cameras", feature = "onnx"))]
@@ -80,7 +82,8 @@ pub fn measure(how: Measure, notes: &mut Vec<String>) -> Result<Vec<Figure>, Str
 #[cfg(all(feature = "cameras", feature = "onnx"))]
 fn drawn(how: Measure, notes: &mut Vec<String>) -> Result<Vec<Figure>, String> {
     use super::Length;
-    use rendered::{Crowd, Seen};
+    use looks::{Boxes, Seen};
+    use rendered::Crowd;
     let (shops, seconds) = match how.length {
         Length::Brief => (1, 4.0),
         Length::Short => (2, 30.0),
@@ -89,10 +92,14 @@ fn drawn(how: Measure, notes: &mut Vec<String>) -> Result<Vec<Figure>, String> {
     let mut detector = rendered::detector()?;
     let mut all = Vec::new();
     for crowd in [Crowd { parties: 5, floor_m2: 30.0, people: 5 }, Crowd { parties: 20, floor_m2: 60.0, people: 15 }] {
-        let mut seen = Seen::default();
-        for shop in 0..shops {
-            seen.add(rendered::watch(crowd, how.seed + shop, seconds, &mut detector)?);
-        }
+        let looks = (0..shops).map(|shop| rendered::look(crowd, how.seed + shop, seconds, &mut detector));
+        let looks = looks.collect::<Result<Vec<_>, _>>()?;
+        let followed = |boxes: Boxes| {
+            let mut seen = Seen::default();
+            looks.iter().for_each(|looks| seen.add(looks.follow(boxes)));
+            seen
+        };
+        let seen = followed(Boxes::Found);
         let name = format!("{:.1} people, {} m2", seen.people(), crowd.floor_m2);
         notes.push(format!(
             "{}; recall {:.3}, {:.3} m off, four cameras, {shops} shops, seed {}",
@@ -101,6 +108,10 @@ fn drawn(how: Measure, notes: &mut Vec<String>) -> Result<Vec<Figure>, String> {
             seen.error_m(),
             how.seed
         ));
+        for (boxes, name) in [(Boxes::FoundOfPeople, "  boxes of people only"), (Boxes::True, "  the right boxes")] {
+            let seen = followed(boxes);
+            notes.push(format!("{}; {:.3} m off", line(name, &seen.scores()), seen.error_m()));
+        }
         all.push(seen);
     }
     let [five, fifteen] = [&all[0], &all[1]];
