@@ -2,6 +2,7 @@
 
 use super::clothes::Clothes;
 use super::motion::Motion;
+use super::shape::{Edges, overlap};
 use crate::base::{BodyId, CameraId, Point2, Point3, ShopTime};
 use crate::events::Track;
 use std::collections::{BTreeMap, VecDeque};
@@ -11,6 +12,10 @@ const KEEP: usize = 1_200;
 /// How long back one look at [`Whereabouts`] tells where a body can have been: this long to twice as long, us. Steps are
 /// explained within 8 s of their beginning.
 const RECENT_US: i64 = 10_000_000;
+
+/// Who has moved makes a box that overlaps the first one less than this, intersection over union: who has gone by half their width, or
+/// nearer by a third of the way.
+const UNMOVED: f64 = 0.4;
 
 /// A camera sees a body if it did within this, us.
 const FRESH_US: i64 = 500_000;
@@ -48,6 +53,9 @@ pub struct Body {
     pub(super) evidence: f64,
     /// It may be nobody: only the plan knows of it.
     pub(super) doubtful: bool,
+    /// The camera that saw it first, inside the shop, and in what box, as long as no other one has seen it and it has not moved there:
+    /// a thing that looks like somebody.
+    pub(super) unmoved: Option<(CameraId, Edges)>,
 }
 
 /// A box on the floor that holds every floor point, head and hand seen since some time.
@@ -86,6 +94,7 @@ impl Body {
             clothes: Clothes::default(),
             evidence: 0.0,
             doubtful: false,
+            unmoved: None,
             tracks: BTreeMap::new(),
             imagined: false,
             restored: false,
@@ -139,6 +148,12 @@ impl Body {
         // One second for `during`, which falls back on the sighting before.
         from.0 - 1_000_000 <= whereabouts.since.0
             || places.into_iter().any(|place| whereabouts.distance(place) <= within_m + 1e-6)
+    }
+
+    /// Takes in the box that a camera sees it in.
+    pub(super) fn is_in(&mut self, camera: &CameraId, edges: &Edges) {
+        let same = |(first, before): &(CameraId, Edges)| first == camera && overlap(before, edges) > UNMOVED;
+        self.unmoved = self.unmoved.take().filter(same);
     }
 
     /// What cameras that see it now call it.

@@ -417,6 +417,7 @@ impl Plan {
             head: person.head,
             hands: person.hands.clone(),
         };
+        let edges = view.and_then(|view| Some(view.edges(person.bounds?)));
         let doubtful = view.is_some();
         let mut share = 1.0;
         let id = match of {
@@ -442,6 +443,7 @@ impl Plan {
                     let body = self.bodies.get_mut(&id).expect("just born");
                     body.doubtful = true;
                     body.evidence = -body.motion.unusual().min(UNUSUAL);
+                    body.unmoved = edges.map(|edges| (track.camera.clone(), edges));
                 } else {
                     look.born.push(id);
                     look.moved.push((id, floor, floor));
@@ -454,7 +456,10 @@ impl Plan {
         if let Some(appearance) = &person.appearance {
             body.clothes.see(appearance);
         }
-        if body.doubtful && body.evidence >= SOMEBODY {
+        if let Some(edges) = edges {
+            body.is_in(&track.camera, &edges);
+        }
+        if body.doubtful && body.evidence >= SOMEBODY && body.unmoved.is_none() {
             body.doubtful = false;
             look.born.push(id);
             look.moved.push((id, body.born.floor, body.last().floor));
