@@ -112,10 +112,12 @@ fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_multi_thread().enable_all().build()
 }
 
-/// Logs go to standard error: a diary for the journal, `CARRYOUT_LOG` says how much of it (default: info).
+/// Logs go to standard error: a diary for the journal, `CARRYOUT_LOG` says how much of it (default: info). ONNX Runtime tells of every step in
+/// which it readies a model, 170 lines at each start: of that only what is wrong, unless somebody asks for `ort=info`.
 fn log(json: bool) {
-    let filter = tracing_subscriber::EnvFilter::try_from_env("CARRYOUT_LOG")
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
+    let asked = std::env::var("CARRYOUT_LOG").unwrap_or_else(|_| "info".to_owned());
+    let filter = |asked: &str| tracing_subscriber::EnvFilter::try_new(format!("ort=warn,{asked}"));
+    let filter = filter(&asked).or_else(|_| filter("info")).expect("what we wrote ourselves");
     // Colours are for a terminal; in the journal and in files they are noise.
     let colours = std::io::stderr().is_terminal();
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colours);
