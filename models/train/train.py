@@ -17,13 +17,14 @@ import torch
 import frames as data
 from loss import loss
 from net import Net, cost
+from shipped import unfolded
 
 
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--frames", required=True, action="append", help="folder of `simulate --drawn training --frames`; may be repeated")
     parser.add_argument("--out", required=True, help="checkpoint to write")
-    parser.add_argument("--begin", help="checkpoint to begin from")
+    parser.add_argument("--begin", help="checkpoint to begin from, or a shipped .onnx")
     parser.add_argument("--steps", type=int, default=100_000, help="batches")
     parser.add_argument("--minutes", type=float, help="end after this time instead, the learning rate with it")
     parser.add_argument("--batch", type=int, default=16)
@@ -77,7 +78,9 @@ def main():
     lessons = gather(options.frames)
     net = Net()
     print("%.0f M multiply-adds a picture, %d parameters; %d frames" % (cost(net)[0] / 1e6, cost(net)[1], len(lessons)), flush=True)
-    if options.begin:
+    if options.begin and options.begin.endswith(".onnx"):
+        unfolded(options.begin, net, torch.from_numpy(next(data.batches(lessons, 256, tuple(options.size), options.seed))[0]))
+    elif options.begin:
         net.load_state_dict(torch.load(options.begin)["net"])
     net = net.to(memory_format=torch.channels_last).train()
     mean = copy.deepcopy(net).eval()

@@ -13,7 +13,7 @@ use crate::sim::chance::Chance;
 use crate::sim::play::Play;
 use crate::sim::record::write_lines;
 use crate::sim::render::views::equipped;
-use crate::sim::render::{Filming, Label, View, views};
+use crate::sim::render::{Filming, Label, View, hung, views};
 use crate::sim::script::Planned;
 use crate::sim::shops;
 use crate::sim::suite;
@@ -64,12 +64,13 @@ pub fn plays(args: &SimulateArgs) -> Result<Vec<Play>, String> {
 }
 
 /// Answers with a line for the report.
-pub fn write(dir: &Path, plays: &[Play], seed: u64, per_second: f64) -> Result<String, String> {
+pub fn write(dir: &Path, plays: &[Play], args: &SimulateArgs) -> Result<String, String> {
+    let per_second = args.frames_per_second;
     if !(0.001..=50.0).contains(&per_second) {
         return Err(format!("--frames-per-second {per_second} is not between 0.001 and 50"));
     }
     let (mut frames, mut people) = (0, 0);
-    for drawn in cores::each(plays, |play| draw(&dir.join(file_name(&play.name)), play, seed, per_second)) {
+    for drawn in cores::each(plays, |play| draw(&dir.join(file_name(&play.name)), play, args)) {
         let (drawn, seen) = drawn?;
         frames += drawn;
         people += seen;
@@ -77,10 +78,11 @@ pub fn write(dir: &Path, plays: &[Play], seed: u64, per_second: f64) -> Result<S
     Ok(format!("{frames} pictures with {people} people of {} cases in {}\n", plays.len(), dir.display()))
 }
 
-fn draw(dir: &Path, play: &Play, seed: u64, per_second: f64) -> Result<(usize, usize), String> {
-    let planned = play.plan(seed, RECORDED_START_US)?;
-    let seen_from = views(&play.world.shop, planned.seed);
-    film(dir, play, planned, &seen_from, per_second)
+fn draw(dir: &Path, play: &Play, args: &SimulateArgs) -> Result<(usize, usize), String> {
+    let planned = play.plan(args.seed, RECORDED_START_US)?;
+    let hang = if args.hung { hung } else { views };
+    let seen_from = hang(&play.world.shop, planned.seed);
+    film(dir, play, planned, &seen_from, args.frames_per_second)
 }
 
 /// Pictures, and people in them.

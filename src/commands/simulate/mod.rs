@@ -115,6 +115,9 @@ pub struct SimulateArgs {
     /// Pictures of each camera a second, at moments drawn by chance
     #[arg(long, value_name = "F", default_value_t = 2.0, requires = "frames")]
     pub frames_per_second: f64,
+    /// Where the shop says nothing of its cameras, they hang where they show most of the floor, not at random
+    #[arg(long, requires = "frames")]
+    pub hung: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -140,7 +143,7 @@ pub async fn simulate(args: &SimulateArgs) -> Result<String, String> {
         return lessons::write(dir, args.family.as_deref(), args.cases, args.seed);
     }
     if let Some(dir) = &args.frames {
-        return frames::write(dir, &frames::plays(args)?, args.seed, args.frames_per_second);
+        return frames::write(dir, &frames::plays(args)?, args);
     }
     let plays = plays(args)?;
     let mut report = String::new();

@@ -3,12 +3,13 @@
 use super::backdrop::Backdrop;
 use super::dress::Dress;
 use super::goods::Board;
+use super::hang::best;
 use super::optics::Optics;
 use super::room::Room;
 use super::scene::Figure;
 use super::solid::V3;
 use super::stance::{Stance, Walk};
-use super::{Filming, Goods, Label, Renderer, Scene, Studio, View, hung, views};
+use super::{Filming, Goods, Label, Renderer, Scene, Studio, View, views};
 use crate::base::geometry::within;
 use crate::base::{CameraId, Point2, Point3, ProductId};
 use crate::shop::pose::Pose as Stand;
@@ -275,7 +276,7 @@ fn a_seed_is_a_picture_in_whatever_order_they_are_drawn() {
 fn four_cameras_hang_in_every_drawn_shop_and_see_its_floor() {
     for (part, seed) in [Part::Training, Part::HeldBack].into_iter().flat_map(|part| (0..8).map(move |s| (part, s))) {
         let shop = shops::sized(part, seed, 30.0);
-        let (random, cared) = (views(&shop, seed), hung(&shop, seed));
+        let (random, cared) = (views(&shop, seed), best(32, &shop, seed));
         for view in random.iter().chain(&cared) {
             let eye = view.eye();
             assert!(within(&shop.layout.outline, eye.floor()), "{} of {} hangs outside", view.camera.id, shop.id);
