@@ -1,10 +1,5 @@
-//! The whole way from pictures to bodies, on pictures of the synthetic shop: four cameras at ten pictures a second are drawn, looked at
-//! by our own detector, numbered camera by camera and followed on the floor. In shops of the kinds that training never saw, with cameras
-//! that hang with care.
-//!
-//! * `recall`: of people in a picture of whom half or more is to be seen, how many have a box (intersection over union 0.5).
-//! * `floor_error_m`: mean distance between where somebody stands and where their body is, of those within 0.5 m.
-//! * `idf1`: bodies against people on the floor, as `cmc` counts them.
+//! Pictures of the synthetic shop: four cameras at ten pictures a second are drawn and looked at by our own detector. In shops of the kinds
+//! that training never saw, with cameras that hang with care. What becomes of it is told by [`super::looks`].
 
 use super::floor::Standing;
 use super::looks::{Instant, Looks, Picture};
