@@ -20,6 +20,13 @@ impl Box2 {
         self.w * self.h
     }
 
+    /// What of it is in the picture, of a box in fractions of the picture.
+    pub fn in_picture(&self) -> Box2 {
+        let (left, top) = (self.x.clamp(0.0, 1.0), self.y.clamp(0.0, 1.0));
+        let (right, bottom) = ((self.x + self.w).clamp(0.0, 1.0), (self.y + self.h).clamp(0.0, 1.0));
+        Box2 { x: left, y: top, w: right - left, h: bottom - top, score: self.score }
+    }
+
     /// Area of the intersection over area of the union; 0 when they do not touch.
     pub fn iou(&self, other: &Box2) -> f64 {
         let across = (self.x + self.w).min(other.x + other.w) - self.x.max(other.x);

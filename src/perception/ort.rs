@@ -1,4 +1,4 @@
-//! The ONNX Runtime, loaded from a shared library when the first model is opened. The only file that names `ort`.
+//! The ONNX Runtime, loaded from a shared library when the first model is opened. The only file that calls `ort`.
 //!
 //! Where the library is looked for, first hit wins: the config's `onnx_library`, `ORT_DYLIB_PATH`, `lib/carryout/` and
 //! `third_party/onnxruntime/` beside the executable and its ancestors, and last the system's loader. The path is always

@@ -153,10 +153,9 @@ impl Eye {
 }
 
 /// What of a box is in the picture: left, top, width, height.
-fn within(Box2 { x, y, w, h, .. }: Box2) -> [f64; 4] {
-    let (left, top) = (x.clamp(0.0, 1.0), y.clamp(0.0, 1.0));
-    let (right, bottom) = ((x + w).clamp(0.0, 1.0), (y + h).clamp(0.0, 1.0));
-    [left, top, right - left, bottom - top]
+fn within(bounds: Box2) -> [f64; 4] {
+    let Box2 { x, y, w, h, .. } = bounds.in_picture();
+    [x, y, w, h]
 }
 
 fn seen(spot: Option<Spot>) -> Option<Spot> {

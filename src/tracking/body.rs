@@ -14,7 +14,7 @@ const KEEP: usize = 1_200;
 const RECENT_US: i64 = 10_000_000;
 
 /// Who has moved makes a box that overlaps the first one less than this, intersection over union: who has gone by half their width, or
-/// nearer by a third of the way.
+/// nearer by two fifths of the way.
 const UNMOVED: f64 = 0.4;
 
 /// A camera sees a body if it did within this, us.
@@ -53,8 +53,8 @@ pub struct Body {
     pub(super) evidence: f64,
     /// It may be nobody: only the plan knows of it.
     pub(super) doubtful: bool,
-    /// The camera that saw it first, inside the shop, and in what box, as long as no other one has seen it and it has not moved there:
-    /// a thing that looks like somebody.
+    /// The camera that saw it first and in what box, pixels, as long as no other one has seen it and it has not moved there: it may be a
+    /// thing that looks like somebody.
     pub(super) unmoved: Option<(CameraId, Edges)>,
 }
 
@@ -151,7 +151,7 @@ impl Body {
     }
 
     /// Takes in the box that a camera sees it in.
-    pub(super) fn is_in(&mut self, camera: &CameraId, edges: &Edges) {
+    pub(super) fn seen_in(&mut self, camera: &CameraId, edges: &Edges) {
         let same = |(first, before): &(CameraId, Edges)| first == camera && overlap(before, edges) > UNMOVED;
         self.unmoved = self.unmoved.take().filter(same);
     }

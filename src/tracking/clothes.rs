@@ -8,9 +8,9 @@ use crate::events::Vector;
 /// Cost of clothes that have nothing in common, -ln of a likelihood. The same clothes seen by two cameras are alike to about 0.9, two
 /// people's to about 0.5: 1.2 between them, where a place is worth up to 10.
 const WEIGHT: f64 = 3.0;
-/// What clothes cost somebody whose own nobody has told: they may be theirs or another's, -ln of the mean of how likely either is. Were it
-/// less than what their own cost people, 0.3, whoever is seen would sooner or later be taken for whoever is not known; were it as much as
-/// another's, nobody new would be told from who stands beside them.
+/// What clothes cost somebody whose own nobody has told: they may be theirs (0.3) or another's (1.5), -ln of the mean of how likely either
+/// is. Were it less than what their own cost people, whoever is seen would sooner or later be taken for whoever is not known; with 1.5 those
+/// who are new lose their own boxes to who stands beside them.
 const UNKNOWN: f64 = WEIGHT * 0.25;
 /// A mean follows slowly, so that a minute under a wrong name does not change what somebody wears: a new look counts for so much.
 const FOLLOW: f32 = 0.005;

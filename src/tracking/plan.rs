@@ -457,7 +457,7 @@ impl Plan {
             body.clothes.see(appearance);
         }
         if let Some(edges) = edges {
-            body.is_in(&track.camera, &edges);
+            body.seen_in(&track.camera, &edges);
         }
         if body.doubtful && body.evidence >= SOMEBODY && body.unmoved.is_none() {
             body.doubtful = false;

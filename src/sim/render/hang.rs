@@ -66,6 +66,14 @@ pub(super) fn best(tried: usize, shop: &Shop, seed: u64) -> Vec<View> {
     chosen.iter().enumerate().map(|(k, n)| tried[*n].view(k)).collect()
 }
 
+/// The share of the floor where somebody who stands there shows in some camera, from the hips up and large enough, nobody in the way.
+pub fn floor_shown(shop: &Shop, seed: u64, seen_from: &[View]) -> f64 {
+    let sightlines = Sightlines::new(shop, seed);
+    let seen: Vec<Vec<bool>> = seen_from.iter().map(|view| sightlines.of(view)).collect();
+    let shown = (0..sightlines.floor.len()).filter(|&place| seen.iter().any(|seen| seen[place])).count();
+    shown as f64 / sightlines.floor.len().max(1) as f64
+}
+
 /// Cameras of the layout that pictures can be drawn for.
 fn known(layout: &Layout) -> Vec<View> {
     let seen = layout.cameras.values().filter(|camera| camera.projection.is_some());

@@ -7,7 +7,6 @@
 
 use super::floor::{GATE_M, Standing, moment, said};
 use super::measures::{Moment, Scores, score};
-use super::rendered::SURE;
 use crate::base::{Box2, Point2, ShopTime};
 use crate::perception::detection::{Detection, Spot};
 use crate::perception::manifest::Placing;
@@ -27,6 +26,10 @@ pub struct Looks {
     pub layout: Layout,
     pub seen_from: Vec<View>,
     pub placing: Placing,
+    /// The share of the floor that some camera shows, 0..=1.
+    pub floor_shown: f64,
+    /// How sure a box must be of somebody.
+    pub sure: f64,
     pub instants: Vec<Instant>,
 }
 
@@ -69,7 +72,7 @@ pub struct Seen {
 
 impl Looks {
     pub fn follow(&self, boxes: Boxes) -> Seen {
-        let eye = |view: &View| Eye::new(view.camera.clone(), view.lens, "1".into(), SURE);
+        let eye = |view: &View| Eye::new(view.camera.clone(), view.lens, "1".into(), self.sure);
         let mut eyes: Vec<Eye> = self.seen_from.iter().map(eye).collect();
         let (mut plan, mut seen) = (Plan::default(), Seen::default());
         for Instant { t, standing, counts, pictures } in &self.instants {
@@ -77,7 +80,7 @@ impl Looks {
                 let size = (f64::from(view.camera.size.0), f64::from(view.camera.size.1));
                 let found = picture.of(boxes, size);
                 if *counts {
-                    seen.count(&found, &picture.labels, size);
+                    seen.count(&found, picture, size);
                 }
                 let people = eye.saw(found, self.placing, *t);
                 plan.look(&people, *t, &self.layout);
@@ -94,13 +97,12 @@ impl Looks {
 
 impl Picture {
     fn of(&self, boxes: Boxes, size: (f64, f64)) -> Vec<Detection> {
+        let is_somebodys = |found: &&Detection| {
+            self.labels.iter().any(|label| found.bounds.in_picture().iou(&shown(label, size)) >= NOBODYS)
+        };
         match boxes {
             Boxes::Found => self.found.clone(),
-            Boxes::FoundOfPeople => {
-                let is_somebodys =
-                    |found: &Box2| self.labels.iter().any(|label| found.iou(&shown(label.whole, size)) >= NOBODYS);
-                self.found.iter().filter(|found| is_somebodys(&found.bounds)).cloned().collect()
-            }
+            Boxes::FoundOfPeople => self.found.iter().filter(is_somebodys).cloned().collect(),
             Boxes::True => self.asked_for().map(|label| self.truth(label, size)).collect(),
         }
     }
@@ -110,8 +112,8 @@ impl Picture {
     }
 
     fn truth(&self, label: &Label, size: (f64, f64)) -> Detection {
-        let bounds = shown(label.whole, size);
-        let overlap = |found: &&Detection| found.bounds.iou(&bounds);
+        let bounds = shown(label, size);
+        let overlap = |found: &&Detection| found.bounds.in_picture().iou(&bounds);
         let theirs = self.found.iter().filter(|found| overlap(found) >= THEIRS);
         let theirs = theirs.max_by(|a, b| overlap(a).total_cmp(&overlap(b)));
         let (x, y, is_seen) = label.floor;
@@ -120,15 +122,10 @@ impl Picture {
     }
 }
 
-/// What of a box in pixels lies in the picture, in fractions of it.
-fn shown([x, y, w, h]: [f64; 4], (width, height): (f64, f64)) -> Box2 {
-    cut(Box2 { x: x / width, y: y / height, w: w / width, h: h / height, score: 1.0 })
-}
-
-fn cut(Box2 { x, y, w, h, score }: Box2) -> Box2 {
-    let (left, top) = (x.clamp(0.0, 1.0), y.clamp(0.0, 1.0));
-    let (right, bottom) = ((x + w).clamp(0.0, 1.0), (y + h).clamp(0.0, 1.0));
-    Box2 { x: left, y: top, w: right - left, h: bottom - top, score }
+/// What of a body's box lies in a picture of so many pixels, in fractions of it.
+fn shown(label: &Label, (width, height): (f64, f64)) -> Box2 {
+    let [x, y, w, h] = label.whole;
+    Box2 { x: x / width, y: y / height, w: w / width, h: h / height, score: 1.0 }.in_picture()
 }
 
 impl Seen {
@@ -176,10 +173,10 @@ impl Seen {
         self.moments.push(moment(standing, said));
     }
 
-    fn count(&mut self, found: &[Detection], labels: &[Label], size: (f64, f64)) {
-        let boxes: Vec<Box2> = found.iter().map(|found| cut(found.bounds)).collect();
-        for label in labels.iter().filter(|label| label.visible >= VISIBLE) {
-            let whole = shown(label.whole, size);
+    fn count(&mut self, found: &[Detection], picture: &Picture, size: (f64, f64)) {
+        let boxes: Vec<Box2> = found.iter().map(|found| found.bounds.in_picture()).collect();
+        for label in picture.asked_for() {
+            let whole = shown(label, size);
             self.there += 1;
             self.found += usize::from(boxes.iter().any(|found| found.iou(&whole) >= THEIRS));
         }

@@ -102,12 +102,15 @@ fn drawn(how: Measure, notes: &mut Vec<String>) -> Result<Vec<Figure>, String> {
         };
         let seen = followed(Boxes::Found);
         let name = format!("{:.1} people, {} m2", seen.people(), crowd.floor_m2);
+        let shown = looks.iter().map(|looks| 100.0 * looks.floor_shown);
         notes.push(format!(
-            "{}; recall {:.3}, {:.3} m off, four cameras, {shops} shops, seed {}",
+            "{}; recall {:.3}, {:.3} m off, {shops} shops, seed {}, four cameras that show {:.0} to {:.0} % of the floor",
             line(&name, &seen.scores()),
             seen.recall(),
             seen.error_m(),
-            how.seed
+            how.seed,
+            shown.clone().fold(f64::INFINITY, f64::min),
+            shown.fold(0.0, f64::max),
         ));
         for (boxes, name) in [(Boxes::FoundOfPeople, "  boxes of people only"), (Boxes::True, "  the right boxes")] {
             let seen = followed(boxes);

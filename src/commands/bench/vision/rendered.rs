@@ -11,7 +11,7 @@ use crate::perception::detector::Detector;
 use crate::sensors::camera::{Frame, Pixels, Plane};
 use crate::shop::Layout;
 use crate::sim::render::views::equipped;
-use crate::sim::render::{Filming, Scene, hung, views};
+use crate::sim::render::{Filming, Scene, floor_shown, hung, views};
 use crate::sim::shops::{self, Part};
 use crate::sim::suite;
 use std::collections::BTreeMap;
@@ -47,11 +47,14 @@ pub fn look(crowd: Crowd, seed: u64, seconds: f64, detector: &mut Detector) -> R
     let shop = Arc::new(shops::sized(Part::HeldBack, seed, crowd.floor_m2));
     let play = suite::crowd(format!("crowd of {}", crowd.people), shop.clone(), crowd.parties, 0.0)?;
     let planned = play.plan(seed, RECORDED_START_US)?;
-    let (until_us, seen_from) = (planned.until_us, hung(&shop, planned.seed));
+    let (until_us, planned_seed) = (planned.until_us, planned.seed);
+    let seen_from = hung(&shop, planned_seed);
     let mut filming = Filming::new(&play, planned, RECORDED_START_US, &seen_from)?;
     let wardrobe = Wardrobe::open().map_err(|error| format!("opening a wardrobe: {error}"))?;
     let layout = equipped(&shop, &seen_from).layout;
-    let mut looks = Looks { layout, seen_from, placing: detector.manifest().people, instants: Vec::new() };
+    let placing = detector.manifest().people;
+    let floor_shown = floor_shown(&shop, planned_seed, &seen_from);
+    let mut looks = Looks { layout, seen_from, placing, floor_shown, sure: SURE, instants: Vec::new() };
 
     let mut numbers = BTreeMap::new();
     let mut t_us = RECORDED_START_US;
