@@ -16,6 +16,8 @@ const RECENT_US: i64 = 10_000_000;
 /// Who has moved makes a box that overlaps the first one less than this, intersection over union: who has gone by half their width, or
 /// nearer by two fifths of the way.
 const UNMOVED: f64 = 0.4;
+/// And on the floor, m: points of unsure looks wander by 0.2.
+const UNMOVED_M: f64 = 1.0;
 
 /// A camera sees a body if it did within this, us.
 const FRESH_US: i64 = 500_000;
@@ -53,9 +55,26 @@ pub struct Body {
     pub(super) evidence: f64,
     /// It may be nobody: only the plan knows of it.
     pub(super) doubtful: bool,
-    /// The camera that saw it first and in what box, pixels, as long as no other one has seen it and it has not moved there: it may be a
+    /// The camera that saw it first and where, as long as no other one has seen it and it has not moved there: it may be a
     /// thing that looks like somebody.
-    pub(super) unmoved: Option<(CameraId, Edges)>,
+    pub(super) unmoved: Option<(CameraId, Spot)>,
+}
+
+/// Where a camera sees somebody: in what box, pixels, or, of one that tells no boxes, where on the floor.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Spot {
+    Box(Edges),
+    Floor(Point2),
+}
+
+impl Spot {
+    fn is_same(&self, other: &Spot) -> bool {
+        match (self, other) {
+            (Spot::Box(one), Spot::Box(other)) => overlap(one, other) > UNMOVED,
+            (Spot::Floor(one), Spot::Floor(other)) => one.distance(*other) < UNMOVED_M,
+            _ => false,
+        }
+    }
 }
 
 /// A box on the floor that holds every floor point, head and hand seen since some time.
@@ -150,9 +169,9 @@ impl Body {
             || places.into_iter().any(|place| whereabouts.distance(place) <= within_m + 1e-6)
     }
 
-    /// Takes in the box that a camera sees it in.
-    pub(super) fn seen_in(&mut self, camera: &CameraId, edges: &Edges) {
-        let same = |(first, before): &(CameraId, Edges)| first == camera && overlap(before, edges) > UNMOVED;
+    /// Takes in where a camera sees it.
+    pub(super) fn seen_at(&mut self, camera: &CameraId, spot: &Spot) {
+        let same = |(first, before): &(CameraId, Spot)| first == camera && before.is_same(spot);
         self.unmoved = self.unmoved.take().filter(same);
     }
 

@@ -5,11 +5,11 @@
 //! somebody new.
 
 use super::assign::assign;
-use super::body::{Body, Sighting};
+use super::body::{Body, Sighting, Spot};
 use super::motion::Motion;
 use super::second::{Reading, SecondThoughts};
 use super::seen::{Forecast, Pair, ROUGHLY_M, SIGMA_M, Seen, pair};
-use super::shape::{Edges, Outline, View, area, inside, news, overlap};
+use super::shape::{Edges, Outline, SURE, View, area, inside, news, overlap};
 use super::watch::{Expected, Sights, Watch};
 use crate::base::{BodyId, CameraId, Point2, ShopTime};
 use crate::events::{People, Person, Position, Track};
@@ -418,7 +418,8 @@ impl Plan {
             hands: person.hands.clone(),
         };
         let edges = view.and_then(|view| Some(view.edges(person.bounds?)));
-        let doubtful = view.is_some();
+        let spot = edges.map(Spot::Box).or(person.floor.map(Spot::Floor));
+        let is_sure = view.is_none() && person.confidence >= SURE;
         let mut share = 1.0;
         let id = match of {
             Some((id, Pair { motion, share: own, .. })) => {
@@ -439,14 +440,14 @@ impl Plan {
                 let at = sighting(&alone);
                 let floor = at.floor;
                 let id = self.bear(at, alone);
-                if doubtful {
+                if is_sure {
+                    look.born.push(id);
+                    look.moved.push((id, floor, floor));
+                } else {
                     let body = self.bodies.get_mut(&id).expect("just born");
                     body.doubtful = true;
                     body.evidence = -body.motion.unusual().min(UNUSUAL);
-                    body.unmoved = edges.map(|edges| (track.camera.clone(), edges));
-                } else {
-                    look.born.push(id);
-                    look.moved.push((id, floor, floor));
+                    body.unmoved = spot.map(|spot| (track.camera.clone(), spot));
                 }
                 id
             }
@@ -456,8 +457,10 @@ impl Plan {
         if let Some(appearance) = &person.appearance {
             body.clothes.see(appearance);
         }
-        if let Some(edges) = edges {
-            body.seen_in(&track.camera, &edges);
+        match spot {
+            _ if is_sure => body.unmoved = None,
+            Some(spot) => body.seen_at(&track.camera, &spot),
+            None => {}
         }
         if body.doubtful && body.evidence >= SOMEBODY && body.unmoved.is_none() {
             body.doubtful = false;
@@ -539,6 +542,52 @@ mod tests {
                 found = plan.twins(t).len();
             }
             assert_eq!((plan.bodies().count(), found), (2, *twins), "{story}");
+        }
+    }
+
+    /// One look of one camera: the number, how sure it is and where.
+    fn unsure(camera: &str, people: &[(&str, f64, [f64; 2])]) -> People {
+        let mut seen = look(camera, &people.iter().map(|(track, _, [x, y])| (*track, *x, *y)).collect::<Vec<_>>());
+        seen.people.iter_mut().zip(people).for_each(|(person, (_, confidence, _))| person.confidence = *confidence);
+        seen
+    }
+
+    #[test]
+    fn a_false_alarm_does_not_take_over_who_is_missed_for_a_moment() {
+        let mut plan = Plan::default();
+        let mut at = 0;
+        let mut see = |people: &[(&str, f64, [f64; 2])]| {
+            at += 100_000;
+            plan.look(&unsure("a", people), ShopTime(at), &Layout::default());
+            plan.bodies().map(|body| (body.id.0, body.last().floor.x)).collect::<Vec<_>>()
+        };
+        let (them, alarm) = (("47", 0.9, [3.8, 4.1]), ("48", 0.5, [2.9, 3.9]));
+        (0..20).for_each(|_| drop(see(&[them])));
+        (0..3).for_each(|_| drop(see(&[])));
+        for _ in 0..3 {
+            assert_eq!(see(&[alarm]), [(0, 3.8)], "nobody is taken for it, and it is nobody");
+        }
+        for _ in 0..10 {
+            assert_eq!(see(&[them, alarm]), [(0, 3.8)], "they are who they were");
+        }
+    }
+
+    #[test]
+    fn who_is_never_surely_seen_is_somebody_who_walks_or_whom_two_cameras_see() {
+        let rows: &[(&str, f64, &[&str], usize)] = &[
+            ("stands before one camera", 0.0, &["a"], 0),
+            ("walks", 0.1, &["a"], 1),
+            ("stands before two", 0.0, &["a", "b"], 1),
+        ];
+        for (story, step_m, cameras, bodies) in rows {
+            let mut plan = Plan::default();
+            for i in 0..30 {
+                for camera in *cameras {
+                    let people = unsure(camera, &[("1", 0.6, [1.0 + step_m * f64::from(i), 1.0])]);
+                    plan.look(&people, ShopTime(i64::from(i) * 100_000), &Layout::default());
+                }
+            }
+            assert_eq!(plan.bodies().count(), *bodies, "{story}");
         }
     }
 

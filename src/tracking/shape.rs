@@ -46,7 +46,7 @@ const SIGMA: Edges = [0.08, 0.04, 0.08, 0.05];
 const FEET: [f64; 2] = [0.04, 0.06];
 /// Less sure than this, a detector is further off: on drawn pictures our own one's edges by 0.055 of the height at a score of 0.75,
 /// 0.12 at 0.55 and 0.16 at 0.35.
-const SURE: f64 = 0.75;
+pub const SURE: f64 = 0.75;
 const VAGUER: f64 = 1.5;
 /// It does not get worse than at this score.
 const FAINTEST: f64 = 0.3;
