@@ -1,6 +1,6 @@
 //! Frames to people. The last place a frame exists.
 //!
-//!     Mailroom --frame--> motion gate --> detector (one model, all cameras) --> clothes --> places, tracks --> People
+//!     Mailroom --frame--> motion gate --> detector (one model, all cameras) --> the shop left out --> clothes --> places, tracks --> People
 //!
 //! Any standard detector works by its manifest ([`manifest`]); what a pixel says about the floor comes from the camera's
 //! lens and projection ([`place`], [`crate::shop::projection`]). What is kept of somebody's looks is in [`appearance`]. The
@@ -8,6 +8,7 @@
 //! and nothing here is needed for them.
 
 pub mod appearance;
+pub mod background;
 pub mod boxes;
 #[cfg(feature = "cameras")]
 pub mod calibration;

@@ -1,6 +1,7 @@
 //! One camera for somebody who looks on: every picture is looked at by the detector, drawn on, and given away as a JPEG
 //! without faces. What `carryout watch` shows; the daemon never does this.
 
+use super::background::Background;
 use super::detector::Detector;
 use super::overlay::{Canvas, Rect, colour_of};
 use super::place::Eye;
@@ -49,12 +50,13 @@ pub fn show(
     let mut writer = JpegWriter::new().map_err(VisionError::Detector)?;
     let mut eye = Eye::new(peek.camera.clone(), lens, "watch".into(), options.confidence_min);
     let mut trails = Trails::default();
+    let mut background = Background::default();
     let run = move || {
         let mut number = 0;
         while !peek.stop.load(Ordering::Relaxed) {
             let Some(frame) = peek.next(POLL) else { continue };
             number += 1;
-            let found = match detector.look(&frame) {
+            let mut found = match detector.look(&frame) {
                 Ok(found) => found,
                 Err(error) => {
                     // Not shown: nobody knows where the faces are.
@@ -63,6 +65,8 @@ pub fn show(
                 }
             };
             let bodies: Vec<Box2> = found.iter().map(|found| found.bounds).collect();
+            // Faces are hidden in every box, people are told as the daemon would.
+            background.look(&frame, &mut found);
             let people = eye.saw(found, detector.manifest().people, frame.taken()).people;
             let people = trails.follow(&frame, people, eye.boxes());
             let canvas = trails.draw(&frame, &bodies, &people);

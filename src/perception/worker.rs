@@ -6,6 +6,7 @@
 //! is dead says nothing at all. The floor's queue is waited for, so that only the mailroom loses.
 
 use super::appearance::Wardrobe;
+use super::background::Background;
 use super::detector::Detector;
 use super::motion::{self, MotionGate};
 use super::place::Eye;
@@ -56,6 +57,7 @@ struct Sight {
     id: CameraId,
     eye: Eye,
     gate: MotionGate,
+    background: Background,
     /// A film is never moved; it may be cut.
     steady: Option<Steady>,
     moved: ShopTime,
@@ -120,6 +122,7 @@ impl Worker {
             id: camera.id.clone(),
             eye: Eye::new(camera.clone(), *lens, boot.clone(), self.options.confidence_min),
             gate: MotionGate::default(),
+            background: Background::default(),
             steady: (!matches!(camera.kind, CameraKind::File { .. })).then(Steady::default),
             moved: ShopTime(0),
             looked: None,
@@ -215,7 +218,10 @@ impl Worker {
             let sight = &mut sights[*camera];
             match found {
                 Ok(mut found) => {
-                    self.wardrobe.dress(frame, &mut found);
+                    let all = found.len();
+                    let foreground = sight.background.look(frame, &mut found);
+                    self.counters.add("perception.things", (all - found.len()) as u64);
+                    self.wardrobe.dress(frame, foreground.as_ref(), &mut found);
                     let people = sight.eye.saw(found, detector.manifest().people, frame.taken());
                     self.say(people, frame.arrival, sight)?;
                 }

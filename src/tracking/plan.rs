@@ -6,6 +6,7 @@
 
 use super::assign::assign;
 use super::body::{Body, Sighting, Spot};
+use super::clothes::Likeness;
 use super::motion::Motion;
 use super::second::{Reading, SecondThoughts};
 use super::seen::{Forecast, Pair, ROUGHLY_M, SIGMA_M, Seen, pair};
@@ -61,6 +62,7 @@ pub struct Plan {
     twins: BTreeMap<(BodyId, BodyId), ShopTime>,
     by_track: BTreeMap<Track, BodyId>,
     thoughts: SecondThoughts,
+    likeness: Likeness,
     sights: BTreeMap<CameraId, Sights>,
     next: u64,
     /// Tracks that went on as somebody else.
@@ -182,6 +184,20 @@ impl Plan {
         self.twins.iter().filter(|(_, since)| now.since(**since) >= TWIN_US).map(|(pair, _)| *pair).collect()
     }
 
+    /// Holds everybody of a look against everybody in it.
+    fn learn_clothes(&mut self, seen: &[Seen], matched: &[Option<usize>], ids: &[BodyId]) {
+        let there: Vec<(BodyId, &Person)> =
+            seen.iter().zip(matched).filter_map(|(seen, k)| Some((ids[(*k)?], seen.person))).collect();
+        for (id, person) in &there {
+            let Some(appearance) = &person.appearance else { continue };
+            for (other, _) in &there {
+                if let Some(body) = self.bodies.get(other).filter(|body| !body.doubtful) {
+                    self.likeness.learn(&body.clothes, appearance, id == other);
+                }
+            }
+        }
+    }
+
     /// Two that a camera saw in one look are two.
     fn seen_together(&mut self, ids: &[BodyId], t: ShopTime) {
         for ((a, b), since) in &mut self.twins {
@@ -202,7 +218,7 @@ impl Plan {
         let bodies: Vec<&Body> = self.bodies.values().filter(still).collect();
         let of = |body: &&Body| -> Vec<Option<Pair>> {
             let forecast = Forecast::of(&body.motion, t);
-            seen.iter().map(|seen| pair(body, &forecast, seen, t, view, layout)).collect()
+            seen.iter().map(|seen| pair(body, &forecast, seen, t, view, layout, &self.likeness)).collect()
         };
         // Most bodies are nowhere near: columns that some sighting could be.
         let (bodies, columns): (Vec<&Body>, Vec<Vec<Option<Pair>>>) = bodies
@@ -242,6 +258,7 @@ impl Plan {
             watch: &watch,
             t,
         });
+        self.learn_clothes(&seen, &matched, &ids);
         let edges = |seen: &Seen| Some(view?.edges(seen.person.bounds?));
         let hits: Vec<(BodyId, Option<Edges>)> =
             seen.iter().zip(&matched).filter_map(|(seen, k)| Some((ids[(*k)?], edges(seen)))).collect();

@@ -25,8 +25,6 @@ const BETTER: f64 = 2.0;
 const BOTH_WAYS: f64 = 6.0;
 /// Of the readings of anybody only so many are kept, the likeliest.
 const MOST: usize = 16;
-/// Looks at the same clothes a tenth of a second apart say the same: each counts for so much.
-const CLOTHES: f64 = 0.3;
 /// One look says no more than this of two people, natural log odds: a box that fits nobody is no evidence for anybody.
 const LOUDEST: f64 = 6.0;
 /// Two readings that have somebody this close, m, and as fast, m/s, say the same of them.
@@ -108,7 +106,7 @@ impl<'a> Reading<'a> {
 
     /// What it says of a place that sighting `i` is body `k` there; what a camera calls people is a reading itself, and left out.
     fn cost(&self, i: usize, k: usize) -> f64 {
-        self.pair(i, k).map_or(f64::INFINITY, |pair| pair.fit + CLOTHES * pair.clothes - self.missing[k])
+        self.pair(i, k).map_or(f64::INFINITY, |pair| pair.fit + pair.clothes - self.missing[k])
     }
 
     /// Where the plan has a body after this look.
@@ -328,7 +326,7 @@ impl SecondThought {
         let fit = |(i, seen): (usize, &Seen)| {
             let weighed = forecast.weigh(seen, reading.watch.view)?;
             let clothes = reading.index(id).and_then(|k| reading.pair(i, k)).map_or(0.0, |pair| pair.clothes);
-            let cost = weighed.cost + CLOTHES * clothes - missing;
+            let cost = weighed.cost + clothes - missing;
             (cost < ALONE).then_some((i, cost, weighed.motion))
         };
         Column { id, differs: true, fits: reading.seen.iter().enumerate().filter_map(fit).collect() }

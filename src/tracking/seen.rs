@@ -4,6 +4,7 @@
 //! where they stand is compared on the floor; who is only a box, in the picture ([`super::shape`]).
 
 use super::body::Body;
+use super::clothes::Likeness;
 use super::motion::Motion;
 use super::shape::{Outline, SURE, Sketch, View, news};
 use crate::base::{BodyId, CameraId, Point2, ShopTime};
@@ -75,6 +76,7 @@ pub fn pair(
     t: ShopTime,
     view: Option<&View>,
     layout: &Layout,
+    likeness: &Likeness,
 ) -> Option<Pair> {
     let unseen_s = t.secs_since(body.last().t).max(0.0);
     let named = seen.known == Some(body.id);
@@ -97,7 +99,7 @@ pub fn pair(
     let called = if named && seen.outline.is_none() { SAME_TRACK * news(view) } else { 0.0 };
     let bonus = called * (SAME_TRACK_S / followed_s(body, &seen.track.camera, t)).min(1.0);
     let unlikely = libm::log1p(libm::exp(-body.evidence));
-    let clothes = body.clothes.cost(seen.person.appearance.as_ref());
+    let clothes = likeness.cost(&body.clothes, seen.person.appearance.as_ref());
     Some(Pair { cost: fit - bonus + unlikely + clothes, fit, clothes, distance_m, named, motion, share })
 }
 

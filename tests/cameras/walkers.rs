@@ -143,7 +143,7 @@ fn hold_against(data: &Path, model: (&str, &str), boxes: &str) -> Agreement {
         sum.look += began.elapsed();
         sum.looks += 1;
         let began = Instant::now();
-        wardrobe.dress(&frame, &mut found);
+        wardrobe.dress(&frame, None, &mut found);
         sum.clothes += began.elapsed();
         let in_reference = |found: Detection| found.scaled(1.0 / REFERENCE.0, 1.0 / REFERENCE.1).bounds;
         let mut found: Vec<Box2> = found.into_iter().map(in_reference).collect();

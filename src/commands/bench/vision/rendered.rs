@@ -7,6 +7,7 @@ use crate::base::ShopTime;
 use crate::commands::simulate::RECORDED_START_US;
 use crate::perception::VisionOptions;
 use crate::perception::appearance::Wardrobe;
+use crate::perception::background::Background;
 use crate::perception::detector::Detector;
 use crate::sensors::camera::{Frame, Pixels, Plane};
 use crate::shop::Layout;
@@ -56,6 +57,7 @@ pub fn look(crowd: Crowd, seed: u64, seconds: f64, detector: &mut Detector) -> R
     let floor_shown = floor_shown(&shop, planned_seed, &seen_from);
     let mut looks = Looks { layout, seen_from, placing, floor_shown, sure: SURE, instants: Vec::new() };
 
+    let mut backgrounds: Vec<Background> = filming.cameras.iter().map(|_| Background::default()).collect();
     let mut numbers = BTreeMap::new();
     let mut t_us = RECORDED_START_US;
     let (mut first_us, mut full_us) = (None, None);
@@ -77,11 +79,12 @@ pub fn look(crowd: Crowd, seed: u64, seconds: f64, detector: &mut Detector) -> R
         }
         let t = ShopTime(t_us);
         let mut pictures = Vec::new();
-        for renderer in &mut filming.cameras {
+        for (renderer, background) in filming.cameras.iter_mut().zip(&mut backgrounds) {
             let (picture, labels) = renderer.labelled(&scene);
             let frame = frame(renderer.size(), &picture, t)?;
             let mut found = detector.look(&frame).map_err(|error| error.to_string())?;
-            wardrobe.dress(&frame, &mut found);
+            let foreground = background.look(&frame, &mut found);
+            wardrobe.dress(&frame, foreground.as_ref(), &mut found);
             pictures.push(Picture { found, labels });
         }
         looks.instants.push(Instant { t, standing, counts: full_us.is_some(), pictures });
