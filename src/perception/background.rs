@@ -12,7 +12,7 @@ use crate::sensors::camera::{Frame, Pixels};
 /// A pixel differs when luma and both colours together do by more than this, levels: noise and a cheap encoder's blocks make 10.
 const DIFFERS: u16 = 25;
 /// Nobody is in a box of which less than this share differs: of people of whom half is to be seen 1 in 2 000 has less, of a
-/// detector's false alarms 4 of 5 (six drawn shops of fifteen people).
+/// detector's false alarms 4 of 5 (three drawn shops of fifteen people).
 const CHANGED: f64 = 0.1;
 /// Unless the detector is surer than this: who stands still since the camera began to look is part of the shop, too.
 const BEYOND_DOUBT: f64 = 0.6;
