@@ -185,6 +185,11 @@ impl Body {
         self.evidence > 0.0
     }
 
+    /// Things do not.
+    pub(super) fn has_walked(&self) -> bool {
+        self.born.floor.distance(self.last().floor) >= UNMOVED_M
+    }
+
     pub fn last(&self) -> &Sighting {
         self.history.back().expect("a body has been seen at least once")
     }

@@ -10,7 +10,7 @@ use super::clothes::Likeness;
 use super::motion::Motion;
 use super::second::{Reading, SecondThoughts};
 use super::seen::{Forecast, Pair, ROUGHLY_M, SIGMA_M, Seen, pair};
-use super::shape::{Edges, Outline, SURE, View, area, inside, news, overlap};
+use super::shape::{Edges, Outline, View, area, inside, news, overlap};
 use super::watch::{Expected, Sights, Watch};
 use crate::base::{BodyId, CameraId, Point2, ShopTime};
 use crate::events::{People, Person, Position, Track};
@@ -305,6 +305,7 @@ impl Plan {
         let doubled = |own: &Edges| edges.iter().any(|other| area(other) > area(own) && overlap(own, other) > DOUBLED);
         // What was read off a picture is off as a box is ([`View::vague`]); who only says a floor point has thought about it.
         let off = |person: &Person| view.filter(|_| person.bounds.is_some()).map_or(1.0, |view| view.vague(person));
+        let sights = self.sights.get(&people.camera);
         let mut seen = Vec::new();
         for (person, outline) in people.people.iter().zip(outlines) {
             let track = Track { camera: people.camera.clone(), boot: people.boot.clone(), track: person.track.clone() };
@@ -321,7 +322,9 @@ impl Plan {
                 None => outline.as_ref().zip(view).and_then(|(outline, view)| view.place(outline, t)),
             };
             if motion.is_some() || outline.is_some() {
-                seen.push(Seen { person, track, known, motion, outline });
+                let told = view.is_none() || person.bounds.is_none();
+                let unsure = told && sights.is_some_and(|sights| !sights.is_sure(person.confidence));
+                seen.push(Seen { person, track, known, motion, outline, unsure });
             }
         }
         seen
@@ -424,7 +427,7 @@ impl Plan {
 
     /// A sighting goes to its body, or to a new one.
     fn take(&mut self, seen: Seen, of: Option<(BodyId, Pair)>, view: Option<&View>, t: ShopTime, look: &mut Look) {
-        let Seen { person, track, motion: alone, .. } = seen;
+        let Seen { person, track, motion: alone, unsure, .. } = seen;
         // Who only says a floor point has thought about it; a box and what was read off it may be a shelf.
         let view = view.filter(|_| person.bounds.is_some());
         let sighting = |motion: &Motion| Sighting {
@@ -436,7 +439,7 @@ impl Plan {
         };
         let edges = view.and_then(|view| Some(view.edges(person.bounds?)));
         let spot = edges.map(Spot::Box).or(person.floor.map(Spot::Floor));
-        let is_sure = view.is_none() && person.confidence >= SURE;
+        let is_sure = view.is_none() && !unsure;
         let mut share = 1.0;
         let id = match of {
             Some((id, Pair { motion, share: own, .. })) => {
@@ -470,6 +473,9 @@ impl Plan {
             }
         };
         let body = self.bodies.get_mut(&id).expect("just seen");
+        if view.is_none() && body.has_walked() {
+            self.sights.entry(track.camera.clone()).or_default().saw_walker(person.confidence);
+        }
         body.evidence = (body.evidence + SEEN * share * news(view)).min(SUREST);
         if let Some(appearance) = &person.appearance {
             body.clothes.see(appearance);
@@ -573,12 +579,14 @@ mod tests {
     fn a_false_alarm_does_not_take_over_who_is_missed_for_a_moment() {
         let mut plan = Plan::default();
         let mut at = 0;
+        // They have come in, so that it is known how sure the camera is of people.
         let mut see = |people: &[(&str, f64, [f64; 2])]| {
             at += 100_000;
             plan.look(&unsure("a", people), ShopTime(at), &Layout::default());
             plan.bodies().map(|body| (body.id.0, body.last().floor.x)).collect::<Vec<_>>()
         };
         let (them, alarm) = (("47", 0.9, [3.8, 4.1]), ("48", 0.5, [2.9, 3.9]));
+        (0..60).for_each(|step| drop(see(&[("47", 0.9, [0.8 + 0.05 * f64::from(step), 4.1])])));
         (0..20).for_each(|_| drop(see(&[them])));
         (0..3).for_each(|_| drop(see(&[])));
         for _ in 0..3 {
@@ -598,13 +606,17 @@ mod tests {
         ];
         for (story, step_m, cameras, bodies) in rows {
             let mut plan = Plan::default();
-            for i in 0..30 {
+            for i in 0..100 {
                 for camera in *cameras {
-                    let people = unsure(camera, &[("1", 0.6, [1.0 + step_m * f64::from(i), 1.0])]);
+                    // Somebody else, of whom it is sure, walks all the time.
+                    let other = ("9", 0.9, [20.0 + 0.05 * f64::from(i), 1.0]);
+                    let them = ("1", 0.6, [1.0 + step_m * f64::from(i), 1.0]);
+                    let both = [other, them];
+                    let people = unsure(camera, if i < 70 { &both[..1] } else { &both });
                     plan.look(&people, ShopTime(i64::from(i) * 100_000), &Layout::default());
                 }
             }
-            assert_eq!(plan.bodies().count(), *bodies, "{story}");
+            assert_eq!(plan.bodies().count(), 1 + *bodies, "{story}");
         }
     }
 

@@ -6,7 +6,7 @@
 use super::body::Body;
 use super::clothes::Likeness;
 use super::motion::Motion;
-use super::shape::{Outline, SURE, Sketch, View, news};
+use super::shape::{Outline, Sketch, View, news};
 use crate::base::{BodyId, CameraId, Point2, ShopTime};
 use crate::events::{Person, Track};
 use crate::shop::Layout;
@@ -49,6 +49,8 @@ pub struct Seen<'a> {
     pub motion: Option<Motion>,
     /// The picture of them, of a camera whose geometry we know.
     pub outline: Option<Outline>,
+    /// A camera that tells no boxes is less sure than it usually is of people ([`super::watch::Sights::is_sure`]).
+    pub unsure: bool,
 }
 
 /// A sighting taken for a body.
@@ -164,7 +166,7 @@ impl Forecast {
             let share = fit.own.iter().filter(|own| **own).count() as f64 / 4.0;
             return Some(Weighed { cost: fit.cost, motion: fit.motion, share });
         }
-        let unsure = if seen.outline.is_none() && seen.person.confidence < SURE { UNSURE } else { 0.0 };
+        let unsure = if seen.unsure { UNSURE } else { 0.0 };
         let seen = seen.motion.as_ref()?;
         let at = seen.floor();
         let (own, theirs) = (seen.spread(), expected.spread());

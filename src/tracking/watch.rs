@@ -2,7 +2,7 @@
 
 use super::motion::Motion;
 use super::seen::LINEAR_M;
-use super::shape::{Edges, View, inside};
+use super::shape::{Edges, SURE, View, inside};
 use crate::base::{Point2, ShopTime};
 use std::collections::BTreeMap;
 
@@ -17,6 +17,13 @@ const TRUST: f64 = 3.0;
 /// Who is hidden stands at least so far behind who hides them, m.
 const BEHIND_M: f64 = 0.25;
 
+/// Who is so many standard deviations less sure than those a camera has seen walk is not surely seen. It takes so many looks to know; until then
+/// everybody is.
+const UNSURE_SIGMAS: f64 = 2.5;
+const KNOWN_LOOKS: f64 = 30.0;
+/// And so many are remembered.
+const LATEST_LOOKS: f64 = 2_000.0;
+
 /// A detector is off the same way for a while: a tenth of a second apart our own one's errors go together at 0.85, half a second apart at
 /// 0.65. Four looks a second count in full (real recordings are followed best like that), of more each counts for less, s.
 const NEWS_S: f64 = 0.25;
@@ -29,6 +36,8 @@ pub struct Sights {
     /// Of each square of the floor: how many it saw there, and how many it should have seen and did not.
     squares: BTreeMap<(i32, i32), (u32, u32)>,
     looked: Option<ShopTime>,
+    /// Looks at those who walk: how many, how sure it was of them, and the variance of that.
+    walkers: (f64, f64, f64),
 }
 
 impl Sights {
@@ -45,6 +54,21 @@ impl Sights {
 
     pub fn missed(&mut self, at: Point2) {
         self.squares.entry(square(at)).or_default().1 += 1;
+    }
+
+    /// Notes how sure it was, 0..=1, of somebody who walks: cameras and detectors each have a scale of their own.
+    pub fn saw_walker(&mut self, confidence: f64) {
+        let (n, mean, variance) = &mut self.walkers;
+        *n = (*n + 1.0).min(LATEST_LOOKS);
+        let off = confidence - *mean;
+        *mean += off / *n;
+        *variance += (off * (confidence - *mean) - *variance) / *n;
+    }
+
+    /// Whether that is sure of somebody, as this camera goes.
+    pub fn is_sure(&self, confidence: f64) -> bool {
+        let (n, mean, variance) = self.walkers;
+        n < KNOWN_LOOKS || confidence >= SURE.min(mean - UNSURE_SIGMAS * variance.sqrt())
     }
 
     /// Whether the camera usually sees who stands there.
@@ -110,6 +134,22 @@ impl<'a> Watch<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn how_sure_is_sure_goes_by_the_camera() {
+        // How sure it is of who walks; how sure of something else, and whether that is somebody.
+        for (story, walkers, other, sure) in [
+            ("nothing is known yet", &[][..], 0.3, true),
+            ("far less than usual", &[0.85, 0.9, 0.95], 0.6, false),
+            ("a little less than usual", &[0.85, 0.9, 0.95], 0.8, true),
+            ("a camera that is never sure", &[0.55, 0.6, 0.65], 0.55, true),
+            ("one that says anything of anybody", &[0.4, 0.6, 0.9], 0.3, true),
+        ] {
+            let mut sights = Sights::default();
+            (0..30).for_each(|_| walkers.iter().for_each(|confidence| sights.saw_walker(*confidence)));
+            assert_eq!(sights.is_sure(other), sure, "{story}");
+        }
+    }
 
     #[test]
     fn looks_close_together_are_less_news() {
