@@ -82,17 +82,18 @@ impl Foreground {
 
     /// Whether a pixel of the whole picture, which must be in it, differs.
     pub fn differs(&self, x: usize, y: usize) -> bool {
-        self.differs[(y / 2).min(self.size.1 - 1) * self.size.0 + (x / 2).min(self.size.0 - 1)]
+        self.differs[y / 2 * self.size.0 + x / 2]
     }
 }
 
 /// Columns and rows of a box that lie in a picture of `size`.
 fn cells(bounds: &Box2, (width, height): (usize, usize)) -> (std::ops::Range<usize>, std::ops::Range<usize>) {
-    let within = |from: f64, to: f64, all: usize| {
-        let at = |share: f64| (share.clamp(0.0, 1.0) * all as f64).round() as usize;
-        at(from)..at(to).max(at(from))
+    let Box2 { x, y, w, h, .. } = bounds.in_picture();
+    let within = |from: f64, length: f64, all: usize| {
+        let at = |share: f64| (share * all as f64).round() as usize;
+        at(from)..at(from + length).max(at(from))
     };
-    (within(bounds.x, bounds.x + bounds.w, width), within(bounds.y, bounds.y + bounds.h, height))
+    (within(x, w, width), within(y, h, height))
 }
 
 fn differs(one: &[u8], other: &[u8]) -> Vec<bool> {
@@ -122,7 +123,7 @@ mod tests {
     use crate::sensors::camera::Plane;
 
     const SIZE: (usize, usize) = (64, 48);
-    /// A third of the picture.
+    /// Where somebody stands, and where a shelf does.
     const THEIRS: Box2 = Box2 { x: 0.25, y: 0.25, w: 0.25, h: 0.75, score: 0.5 };
     const SHELF: Box2 = Box2 { x: 0.6, y: 0.25, w: 0.25, h: 0.75, score: 0.5 };
 

@@ -3,6 +3,7 @@
 //! Vectors mean nothing but how alike two of them are, and only within one opening of the shop (`perception::appearance`). They live
 //! in memory alone.
 
+use super::spread::Spread;
 use crate::events::Vector;
 use std::collections::BTreeMap;
 
@@ -29,6 +30,7 @@ const FINEST: f64 = 0.02;
 #[derive(Clone, Debug, Default)]
 pub struct Likeness(BTreeMap<String, Space>);
 
+/// Cosines of looks with the clothes of who was seen, and of others.
 #[derive(Clone, Debug)]
 struct Space {
     same: Spread,
@@ -37,7 +39,7 @@ struct Space {
 
 impl Default for Space {
     fn default() -> Space {
-        Space { same: Spread::new(SAME), others: Spread::new(OTHERS) }
+        Space { same: Spread::of(BEFORE, SAME), others: Spread::of(BEFORE, OTHERS) }
     }
 }
 
@@ -51,11 +53,14 @@ impl Likeness {
     /// Takes in a look at somebody, held against the clothes of one of those in it.
     pub fn learn(&mut self, clothes: &Clothes, seen: &Vector, is_theirs: bool) {
         let Some(cosine) = clothes.cosine(seen).filter(|_| clothes.looks >= FIRST) else { return };
-        if self.0.len() >= SPACES && !self.0.contains_key(&seen.space) {
-            self.0.clear();
+        if !self.0.contains_key(&seen.space) {
+            if self.0.len() >= SPACES {
+                self.0.clear();
+            }
+            self.0.insert(seen.space.clone(), Space::default());
         }
-        let space = self.0.entry(seen.space.clone()).or_default();
-        if is_theirs { &mut space.same } else { &mut space.others }.learn(cosine);
+        let space = self.0.get_mut(&seen.space).expect("just inserted");
+        if is_theirs { &mut space.same } else { &mut space.others }.learn(cosine, LATEST);
     }
 }
 
@@ -67,36 +72,15 @@ impl Space {
             return 0.0;
         }
         let cosine = cosine.clamp(least, most);
-        (self.others.log(cosine) - self.same.log(cosine)).clamp(-LOUDEST, LOUDEST)
+        (log(&self.others, cosine) - log(&self.same, cosine)).clamp(-LOUDEST, LOUDEST)
     }
 }
 
-/// Cosines, as a normal distribution.
-#[derive(Clone, Debug)]
-struct Spread {
-    n: f64,
-    mean: f64,
-    variance: f64,
-}
-
-impl Spread {
-    fn new((mean, sigma): (f64, f64)) -> Spread {
-        Spread { n: BEFORE, mean, variance: sigma * sigma }
-    }
-
-    fn learn(&mut self, cosine: f64) {
-        self.n = (self.n + 1.0).min(LATEST);
-        let off = cosine - self.mean;
-        self.mean += off / self.n;
-        self.variance += (off * (cosine - self.mean) - self.variance) / self.n;
-    }
-
-    /// Natural logarithm of the density, but for a constant.
-    fn log(&self, cosine: f64) -> f64 {
-        let variance = self.variance.max(FINEST * FINEST);
-        let off = cosine - self.mean;
-        -off * off / variance / 2.0 - libm::log(variance) / 2.0
-    }
+/// Natural logarithm of how dense cosines lie there, as of a normal distribution, but for a constant.
+fn log(cosines: &Spread, at: f64) -> f64 {
+    let variance = cosines.variance.max(FINEST * FINEST);
+    let off = at - cosines.mean;
+    -off * off / variance / 2.0 - libm::log(variance) / 2.0
 }
 
 #[derive(Clone, Debug, Default)]

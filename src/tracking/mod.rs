@@ -14,6 +14,7 @@ mod plan;
 mod second;
 mod seen;
 mod shape;
+mod spread;
 #[cfg(test)]
 mod tests;
 mod watch;

@@ -303,8 +303,8 @@ impl Plan {
         let outlines: Vec<Option<Outline>> = people.people.iter().zip(outlines).map(theirs).collect();
         let edges: Vec<Edges> = outlines.iter().flatten().map(|outline| outline.edges).collect();
         let doubled = |own: &Edges| edges.iter().any(|other| area(other) > area(own) && overlap(own, other) > DOUBLED);
-        // What was read off a picture is off as a box is ([`View::vague`]); who only says a floor point has thought about it.
-        let off = |person: &Person| view.filter(|_| person.bounds.is_some()).map_or(1.0, |view| view.vague(person));
+        // What was read off a picture is off as a box is ([`View::vague`]).
+        let off = |person: &Person| picture_of(person, view).map_or(1.0, |view| view.vague(person));
         let sights = self.sights.get(&people.camera);
         let mut seen = Vec::new();
         for (person, outline) in people.people.iter().zip(outlines) {
@@ -322,8 +322,8 @@ impl Plan {
                 None => outline.as_ref().zip(view).and_then(|(outline, view)| view.place(outline, t)),
             };
             if motion.is_some() || outline.is_some() {
-                let told = view.is_none() || person.bounds.is_none();
-                let unsure = told && sights.is_some_and(|sights| !sights.is_sure(person.confidence));
+                let unsure = picture_of(person, view).is_none()
+                    && sights.is_some_and(|sights| !sights.is_sure(person.confidence));
                 seen.push(Seen { person, track, known, motion, outline, unsure });
             }
         }
@@ -428,8 +428,7 @@ impl Plan {
     /// A sighting goes to its body, or to a new one.
     fn take(&mut self, seen: Seen, of: Option<(BodyId, Pair)>, view: Option<&View>, t: ShopTime, look: &mut Look) {
         let Seen { person, track, motion: alone, unsure, .. } = seen;
-        // Who only says a floor point has thought about it; a box and what was read off it may be a shelf.
-        let view = view.filter(|_| person.bounds.is_some());
+        let view = picture_of(person, view);
         let sighting = |motion: &Motion| Sighting {
             t,
             // What a camera says is kept as it says it; what is read off a picture is made of all pictures before.
@@ -498,6 +497,12 @@ impl Plan {
         }
         self.by_track.insert(track, id);
     }
+}
+
+/// The picture a person was read off, if that is how they are known: a box and what was read off it may be a shelf; who only says a floor
+/// point has thought about it.
+fn picture_of<'v, 's>(person: &Person, view: Option<&'v View<'s>>) -> Option<&'v View<'s>> {
+    view.filter(|_| person.bounds.is_some())
 }
 
 #[cfg(test)]

@@ -27,7 +27,7 @@ const SAME_TRACK: f64 = 4.0;
 /// second a walker's box moves by half its width.
 const SAME_TRACK_S: f64 = 0.1;
 /// Who is not surely seen is more often nobody: so much less does it take to leave them in doubt than to begin somebody new
-/// ([`super::plan::ALONE`]). From 2 to 10 drawn shops come out the same. Boxes come out no better with it: a box that fits is a proof.
+/// ([`super::plan::ALONE`]). With anything from 2 to 10 drawn shops come out the same; boxes come out no better with it: a box that fits is a proof.
 const UNSURE: f64 = 4.0;
 /// A sighting that came after a younger one says where somebody was; they have gone on at up to this, m/s.
 const LATE_M_S: f64 = 1.0;

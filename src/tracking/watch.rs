@@ -3,6 +3,7 @@
 use super::motion::Motion;
 use super::seen::LINEAR_M;
 use super::shape::{Edges, SURE, View, inside};
+use super::spread::Spread;
 use crate::base::{Point2, ShopTime};
 use std::collections::BTreeMap;
 
@@ -36,8 +37,8 @@ pub struct Sights {
     /// Of each square of the floor: how many it saw there, and how many it should have seen and did not.
     squares: BTreeMap<(i32, i32), (u32, u32)>,
     looked: Option<ShopTime>,
-    /// Looks at those who walk: how many, how sure it was of them, and the variance of that.
-    walkers: (f64, f64, f64),
+    /// How sure it was of those who walk.
+    walkers: Spread,
 }
 
 impl Sights {
@@ -58,16 +59,12 @@ impl Sights {
 
     /// Notes how sure it was, 0..=1, of somebody who walks: cameras and detectors each have a scale of their own.
     pub fn saw_walker(&mut self, confidence: f64) {
-        let (n, mean, variance) = &mut self.walkers;
-        *n = (*n + 1.0).min(LATEST_LOOKS);
-        let off = confidence - *mean;
-        *mean += off / *n;
-        *variance += (off * (confidence - *mean) - *variance) / *n;
+        self.walkers.learn(confidence, LATEST_LOOKS);
     }
 
     /// Whether that is sure of somebody, as this camera goes.
     pub fn is_sure(&self, confidence: f64) -> bool {
-        let (n, mean, variance) = self.walkers;
+        let Spread { n, mean, variance } = self.walkers;
         n < KNOWN_LOOKS || confidence >= SURE.min(mean - UNSURE_SIGMAS * variance.sqrt())
     }
 
