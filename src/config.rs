@@ -189,8 +189,8 @@ impl Config {
                 sections.error(section, key, what).try_this(format!("use {low} to {high}"));
             }
         }
-        if !(0.0..=1.0).contains(&vision.confidence_min) {
-            let what = format!("`confidence_min` of [vision] is {}", vision.confidence_min);
+        if let Some(sure) = vision.confidence_min.filter(|sure| !(0.0..=1.0).contains(sure)) {
+            let what = format!("`confidence_min` of [vision] is {sure}");
             sections.error("vision", "confidence_min", what).try_this("use 0.0 to 1.0");
         }
         if !(0.1..=120.0).contains(&vision.cameras.fps_max) {

@@ -9,7 +9,7 @@ import onnx
 import onnxruntime
 import torch
 
-from net import HEIGHT, WIDTH, Net, Shipped, cost
+from net import CHANNELS, HEIGHT, WIDTH, Net, Shipped, cost
 
 OUTPUTS = ["heat", "box", "points", "seen"]
 # Of probabilities, and of lengths in strides: a thousandth of a pixel.
@@ -25,10 +25,10 @@ def main():
     net = Net()
     net.load_state_dict(saved["net"])
     shipped = Shipped(net).eval()
-    luma = torch.zeros(1, 1, HEIGHT, WIDTH)
-    names = ["luma", *OUTPUTS]
+    picture = torch.zeros(1, CHANNELS, HEIGHT, WIDTH)
+    names = ["picture", *OUTPUTS]
     torch.onnx.export(
-        shipped, (luma,), options.out, input_names=names[:1], output_names=OUTPUTS, opset_version=17, dynamo=False,
+        shipped, (picture,), options.out, input_names=names[:1], output_names=OUTPUTS, opset_version=17, dynamo=False,
         dynamic_axes={name: {0: "n"} for name in names},
     )
     onnx.checker.check_model(options.out)
@@ -36,11 +36,11 @@ def main():
     rng = np.random.default_rng(1)
     for n in (1, 3):
         # Blurred noise: a picture has large and small things.
-        noise = rng.normal(size=(n, 1, HEIGHT // 16, WIDTH // 16)).repeat(16, 2).repeat(16, 3) + 0.2 * rng.normal(size=(n, 1, HEIGHT, WIDTH))
+        noise = rng.normal(size=(n, CHANNELS, HEIGHT // 16, WIDTH // 16)).repeat(16, 2).repeat(16, 3) + 0.2 * rng.normal(size=(n, CHANNELS, HEIGHT, WIDTH))
         noise = noise.astype(np.float32)
         with torch.no_grad():
             ours = [part.numpy() for part in shipped(torch.from_numpy(noise))]
-        theirs = session.run(OUTPUTS, {"luma": noise})
+        theirs = session.run(OUTPUTS, {"picture": noise})
         for name, a, b in zip(OUTPUTS, ours, theirs):
             assert a.shape == b.shape, (name, a.shape, b.shape)
             # Two equal neighbours may each be the peak by a rounding error; where both see one they must agree.

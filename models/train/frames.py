@@ -2,6 +2,9 @@
 
 A lesson is a piece of a picture, turned into a variant of it: nearer or farther, mirrored, darker, noisier, blurred, with a
 piece missing. Whoever is hardly to be seen is neither taught nor punished.
+
+Beside each picture goes what differs in it from the shop without people, learned from the frames before it as the program learns it from a
+camera's (`src/perception/background.rs`).
 """
 
 import io
@@ -13,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageFilter
 
-from net import KEYPOINTS, MEAN, STD, STRIDE
+from net import CHANGE_STD, CHANNELS, KEYPOINTS, MEAN, STD, STRIDE
 
 K = len(KEYPOINTS)
 # Somebody of whom less than this share shows, or whose visible part is smaller than this many pixels either way, is
@@ -23,6 +26,14 @@ LEAST_VISIBLE, LEAST_SIDE = 0.15, 9.0
 BELL, BELL_LEAST, BELL_MOST = 0.12, 0.6, 2.2
 # Cells whose bell is above this also learn where the body is: the peak may be a cell off.
 TAUGHT = 0.3
+# The program looks this often while something moves; each look brings the shop without people a level nearer to the picture, and
+# where somebody is found one in so many looks does.
+LOOKS_A_SECOND, SLOWER = (4, 10), 128
+# Of those who are to be seen so many are found, each edge of their boxes up to this share of a side off: where it stood must not be
+# read from what has changed.
+FOUND, OFF = 0.85, 0.12
+# What differs where nothing is known of the shop: everything.
+UNKNOWN = 255
 
 
 @dataclass
@@ -39,6 +50,7 @@ class Person:
 @dataclass
 class Frame:
     luma: np.ndarray  # [height, width] u8
+    change: np.ndarray  # [height / 2, width / 2] u8: luma and both colours together, levels apart from the shop without people
     people: list = field(default_factory=list)
     camera: dict | None = None  # of cameras.json: projection, lens
     shop: str = ""
@@ -63,19 +75,72 @@ def person(label):
     )
 
 
-def read(folder):
-    """All frames of one shop: one folder of `simulate --frames`."""
+class Shop:
+    """The shop without people as one camera sees it, at half the picture's size: `Background` of the program, for frames seconds apart."""
+
+    def __init__(self, pictures, people, rng):
+        """`pictures`: `[n, 3, height / 2, width / 2] u8`, Y, U and V; `people`: who is in each. Half of all cameras begin to look at an empty
+        shop, the others at the first picture, whoever is in it."""
+        self.rng, self.then = rng, None
+        self.looks = rng.uniform(*LOOKS_A_SECOND)
+        self.levels = pictures[0].astype(np.float32)
+        if rng.random() < 0.5:
+            unknown = np.ones(self.levels.shape[1:], bool)
+            for picture, those in zip(pictures, people):
+                free = unknown & ~self.boxes([p.whole for p in those])
+                self.levels[:, free] = picture[:, free]
+                unknown &= ~free
+
+    def boxes(self, boxes):
+        within = np.zeros(self.levels.shape[1:], bool)
+        for box in boxes:
+            x0, y0, x1, y1 = (max(0, int(round(v / 2))) for v in box)
+            within[y0:y1, x0:x1] = True
+        return within
+
+    def found(self, p):
+        """Somebody's box as a detector would tell it; None if it misses them."""
+        if p.shown is None or p.visible < LEAST_VISIBLE or self.rng.random() > FOUND:
+            return None
+        sides = (p.whole[2:] - p.whole[:2])[[0, 1, 0, 1]]
+        return p.whole + sides * [self.rng.uniform(-OFF, OFF) for _ in range(4)]
+
+    def look(self, picture, people, seconds):
+        """What differs in the picture taken at `seconds`, and on to the next."""
+        steps = 0 if self.then is None else (seconds - self.then) * self.looks
+        self.then = seconds
+        change = np.minimum(np.abs(picture - np.round(self.levels)).sum(0), 255).astype(np.uint8)
+        found = [box for box in map(self.found, people) if box is not None]
+        most = np.where(self.boxes(found), steps / SLOWER, steps)
+        self.levels += np.clip(picture - self.levels, -most, most)
+        return change
+
+
+def halved(i420, height, width):
+    """Y, U and V `[3, height / 2, width / 2]` of a picture `[height * 3 / 2, width]`."""
+    u, v = i420[height:].reshape(2, height // 2, width // 2)
+    return np.stack([i420[:height:2, ::2], u, v])
+
+
+def read(folder, rng):
+    """All frames of one shop: one folder of `simulate --frames`. Chance (`random.Random`) decides what its cameras knew when they began."""
     folder = Path(folder)
     cameras = {c["camera"]: c for c in json.loads((folder / "cameras.json").read_text())}
-    pictures, frames = {}, []
-    for line in (folder / "labels.jsonl").read_text().splitlines():
-        label = json.loads(line)
-        name, (width, height) = label["camera"], label["size"]
-        if name not in pictures:
-            pictures[name] = np.fromfile(folder / f"{name}.i420", np.uint8).reshape(-1, height * 3 // 2, width)
-        luma = pictures[name][label["frame"], :height].copy()
-        people = [person(p) for p in label["people"]]
-        frames.append(Frame(luma, people, cameras[name], folder.name, label["frame"]))
+    labels = [json.loads(line) for line in (folder / "labels.jsonl").read_text().splitlines()]
+    frames = []
+    for name, camera in cameras.items():
+        told = [label for label in labels if label["camera"] == name]
+        if not told:
+            continue
+        width, height = told[0]["size"]
+        pictures = np.fromfile(folder / f"{name}.i420", np.uint8).reshape(-1, height * 3 // 2, width)
+        pictures = [pictures[label["frame"]] for label in told]
+        small = [halved(picture, height, width) for picture in pictures]
+        people = [[person(p) for p in label["people"]] for label in told]
+        shop = Shop(small, people, rng)
+        for label, picture, little, those in zip(told, pictures, small, people):
+            change = shop.look(little, those, label["t_us"] / 1e6)
+            frames.append(Frame(picture[:height].copy(), change, those, camera, folder.name, label["frame"]))
     return frames
 
 
@@ -84,7 +149,7 @@ def folders(root):
 
 
 def variant(frame, size, rng):
-    """A piece of a picture, `size` = width, height, as network input `[1, height, width] f32`, and its people."""
+    """A piece of a picture, `size` = width, height, as network input `[CHANNELS, height, width] f32`, and its people."""
     width, height = size
     tall, wide = frame.luma.shape
     scale = float(np.exp(rng.uniform(np.log(0.7), np.log(1.45))))
@@ -110,7 +175,10 @@ def variant(frame, size, rng):
         a, c = -a, (width + ox) / scale
     image = Image.fromarray(frame.luma)
     # PIL samples at pixel middles; labels have (0, 0) at the corner of the first pixel, so both agree.
-    image = image.transform(size, Image.Transform.AFFINE, (a, 0, c, 0, 1 / scale, oy / scale), Image.Resampling.BILINEAR, fillcolor=0)
+    place = (a, 0, c, 0, 1 / scale, oy / scale)
+    image = image.transform(size, Image.Transform.AFFINE, place, Image.Resampling.BILINEAR, fillcolor=0)
+    halves = tuple(part / 2 for part in place)
+    change = Image.fromarray(frame.change).transform(size, Image.Transform.AFFINE, halves, Image.Resampling.BILINEAR, fillcolor=0)
     inside = np.zeros((height, width), bool)
     x0, x1 = sorted(((0 - c) / a, (wide - c) / a))
     y0, y1 = -oy, tall * scale - oy
@@ -118,7 +186,7 @@ def variant(frame, size, rng):
     columns = slice(max(0, int(np.ceil(x0))), max(0, min(width, int(x1))))
     inside[rows, columns] = True
     people = [moved(p, scale, (ox, oy), width if flip else None) for p in frame.people]
-    return spoiled(image, inside, rng), people
+    return spoiled(image, change, inside, rng), people
 
 
 def moved(p, scale, origin, mirror):
@@ -137,8 +205,8 @@ def moved(p, scale, origin, mirror):
     return Person(box(p.whole), None if p.shown is None else box(p.shown), p.visible, points, seen)
 
 
-def spoiled(image, inside, rng):
-    """Other light, another lens, another sensor. Padding stays what it is."""
+def spoiled(image, change, inside, rng):
+    """Other light, another lens, another sensor, other things that were moved. Padding stays what it is."""
     if rng.random() < 0.25:
         image = image.filter(ImageFilter.GaussianBlur(rng.uniform(0.4, 1.3)))
     if rng.random() < 0.15:
@@ -146,6 +214,7 @@ def spoiled(image, inside, rng):
         image.save(file, "JPEG", quality=rng.randint(25, 80))
         image = Image.open(file)
     luma = np.asarray(image, np.float32)
+    change = np.asarray(change, np.float32) * np.exp(rng.uniform(-0.4, 0.3))
     # Gamma, contrast and brightness go through one table.
     level = np.arange(256, dtype=np.float32) / 255
     level = level ** np.exp(rng.uniform(-0.4, 0.4)) * np.exp(rng.uniform(-0.35, 0.25)) + rng.uniform(-0.1, 0.1)
@@ -153,13 +222,39 @@ def spoiled(image, inside, rng):
     noise = np.random.default_rng(rng.getrandbits(32))
     if rng.random() < 0.5:
         luma = luma + noise.standard_normal(luma.shape, np.float32) * rng.uniform(1, 9)
+    # Somebody has switched a light on; the encoder of a cheap camera is at work.
+    if rng.random() < 0.06:
+        change = change + rng.uniform(5, 40)
+    if rng.random() < 0.3:
+        change = change + np.abs(noise.standard_normal(change.shape, np.float32)) * rng.uniform(1, 9)
     tall, wide = luma.shape
-    for _ in range(rng.choice([0, 0, 1, 2, 3])):
+
+    def somewhere():
         w, h = rng.randint(10, 60), rng.randint(10, 60)
         x, y = rng.randrange(wide), rng.randrange(tall)
-        luma[y : y + h, x : x + w] = rng.uniform(20, 235)
-    luma = (np.clip(luma, 0, 255) - MEAN) / STD
-    return np.where(inside, luma, 0.0).astype(np.float32)[None]
+        return slice(y, y + h), slice(x, x + w)
+
+    for _ in range(rng.choice([0, 0, 1, 2, 3])):
+        place = somewhere()
+        luma[place] = rng.uniform(20, 235)
+        # Something that has always hung there, or has just been put there.
+        change[place] = rng.uniform(0, 6) if rng.random() < 0.5 else rng.uniform(10, 200)
+    for _ in range(rng.choice([0, 0, 0, 1, 2])):
+        place = somewhere()
+        change[place] = np.maximum(change[place], rng.uniform(20, 150))
+    if rng.random() < 0.1:
+        change[:] = UNKNOWN
+    return np.where(inside, planes(luma, change), 0.0).astype(np.float32)
+
+
+def planes(luma, change):
+    """Network input of pixels `[height, width]` and what differs in them: `[CHANNELS, height, width]`."""
+    return np.stack([(np.clip(luma, 0, 255) - MEAN) / STD, np.clip(change, 0, 255) / CHANGE_STD])[:CHANNELS]
+
+
+def doubled(change, size):
+    """`change` at the picture's size (width, height), as the program scales it: bilinear, pixels' middles where they were."""
+    return np.asarray(Image.fromarray(change).resize(size, Image.Resampling.BILINEAR))
 
 
 def asked(p, size):
@@ -210,7 +305,7 @@ def targets(people, size):
 
 
 def batches(frames, count, size, seed):
-    """Endless batches of numpy arrays: `[count, 1, height, width]` and what `targets` gives, stacked."""
+    """Endless batches of numpy arrays: `[count, CHANNELS, height, width]` and what `targets` gives, stacked."""
     rng = random.Random(seed)
     order = []
     while True:

@@ -9,9 +9,11 @@ import torch
 from onnx import numpy_helper
 from torch import nn
 
+from net import CHANNELS
+
 
 def unfolded(path, net, lessons):
-    """Fills `net` with what `path` says. `lessons`: pictures `[n, 1, height, width]`, some hundreds, as training shows them."""
+    """Fills `net` with what `path` says. `lessons`: pictures `[n, 2, height, width]`, some hundreds, as training shows them."""
     graph = onnx.load(path).graph
     saved = {part.name: torch.tensor(numpy_helper.to_array(part)) for part in graph.initializer}
     told = [[saved[name] for name in node.input[1:]] for node in graph.node if node.op_type == "Conv"]
@@ -21,6 +23,9 @@ def unfolded(path, net, lessons):
     with watching(net, nn.Conv2d, lambda module, _: ran.append(module)), torch.no_grad():
         # The file lists convolutions as they run.
         net.eval()(lessons[:1])
+        # A file that looks at fewer planes than the network does: the others say nothing yet.
+        weight, bias = told[0]
+        told[0] = torch.cat([weight, weight.new_zeros(len(weight), max(0, CHANNELS - weight.shape[1]), *weight.shape[2:])], 1), bias
         if [part.weight.shape for part in ran] != [weight.shape for weight, _ in told]:
             raise SystemExit(f"beginning from {path}: it holds another network than net.py describes")
         for part, (weight, bias) in zip(ran, told):

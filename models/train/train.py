@@ -36,14 +36,14 @@ def arguments():
     return parser.parse_args()
 
 
-def gather(roots):
-    lessons = []
+def gather(roots, seed):
+    lessons, rng = [], random.Random(seed)
     for root in roots:
         for folder in data.folders(root):
             # Held-back shops are for measuring, whatever somebody types.
             if "-h-" in folder.name:
                 raise SystemExit(f"training on {folder}: its shop is held back; export frames with --drawn training")
-            lessons += data.read(folder)
+            lessons += data.read(folder, rng)
     if not lessons:
         raise SystemExit(f"reading frames: none in {roots}; `carryout simulate --drawn training --frames DIR` writes them")
     return lessons
@@ -75,7 +75,7 @@ def main():
     np.random.seed(options.seed)
     torch.manual_seed(options.seed)
     torch.set_num_threads(options.threads)
-    lessons = gather(options.frames)
+    lessons = gather(options.frames, options.seed)
     net = Net()
     print("%.0f M multiply-adds a picture, %d parameters; %d frames" % (cost(net)[0] / 1e6, cost(net)[1], len(lessons)), flush=True)
     if options.begin and options.begin.endswith(".onnx"):

@@ -10,7 +10,7 @@ use super::detection::Detection;
 use crate::sensors::camera::{Frame, Pixels};
 
 /// A pixel differs when luma and both colours together do by more than this, levels: noise and a cheap encoder's blocks make 10.
-const DIFFERS: u16 = 25;
+const DIFFERS: u8 = 25;
 /// Nobody is in a box of which less than this share differs: of people of whom half is to be seen 1 in 2 000 has less, of a
 /// detector's false alarms 4 of 5 (three drawn shops of fifteen people).
 const CHANGED: f64 = 0.1;
@@ -28,34 +28,39 @@ pub struct Background {
     looks: u32,
 }
 
-/// Where a picture differs from the shop without people.
+/// How a picture differs from the shop without people.
 #[derive(Debug)]
 pub struct Foreground {
     size: (usize, usize),
-    differs: Vec<bool>,
+    /// The picture itself at this size: Y, U, V.
+    picture: Vec<u8>,
+    /// Levels of luma and both colours together.
+    change: Vec<u8>,
 }
 
 impl Background {
-    /// Leaves out of `found` (in fractions of the picture) what is part of the shop, and learns from the picture. `None` for the first picture.
-    pub fn look(&mut self, frame: &Frame, found: &mut Vec<Detection>) -> Option<Foreground> {
+    /// `None` for the first picture.
+    pub fn compare(&mut self, frame: &Frame) -> Option<Foreground> {
         let size = (frame.width() / 2, frame.height() / 2);
         let picture = halved(frame);
         if size != self.size {
             *self = Background { size, levels: picture, looks: 0 };
             return None;
         }
-        let foreground = Foreground { size, differs: differs(&self.levels, &picture) };
-        found.retain(|found| found.bounds.score > BEYOND_DOUBT || foreground.share(&found.bounds) >= CHANGED);
-        self.learn(&picture, found);
-        Some(foreground)
+        let change = change(&self.levels, &picture);
+        Some(Foreground { size, picture, change })
     }
 
-    fn learn(&mut self, picture: &[u8], found: &[Detection]) {
+    /// Leaves out of `found` (in fractions of the picture) what is part of the shop, and learns from the picture.
+    pub fn learn(&mut self, foreground: &Foreground, found: &mut Vec<Detection>) {
+        let Foreground { size, picture, .. } = foreground;
+        debug_assert_eq!(*size, self.size, "of another picture");
+        found.retain(|found| found.bounds.score > BEYOND_DOUBT || foreground.share(&found.bounds) >= CHANGED);
         self.looks = self.looks.wrapping_add(1);
         let (width, height) = self.size;
         let mut follows = vec![1u8; width * height];
         if !self.looks.is_multiple_of(SLOWER) {
-            for found in found {
+            for found in found.iter() {
                 let (columns, rows) = cells(&found.bounds, self.size);
                 rows.for_each(|row| follows[row * width..][columns.clone()].fill(0));
             }
@@ -70,19 +75,26 @@ impl Background {
 }
 
 impl Foreground {
+    /// Width, height, and how many levels each pixel differs, of luma and both colours together, 255 at most.
+    pub fn change(&self) -> ((usize, usize), &[u8]) {
+        (self.size, &self.change)
+    }
+
     /// The share of a box, as far as it lies in the picture, that differs.
     pub fn share(&self, bounds: &Box2) -> f64 {
         let (columns, rows) = cells(bounds, self.size);
         let all = columns.len() * rows.len();
         let differ: usize = rows
-            .map(|row| self.differs[row * self.size.0..][columns.clone()].iter().filter(|differs| **differs).count())
+            .map(|row| {
+                self.change[row * self.size.0..][columns.clone()].iter().filter(|change| **change > DIFFERS).count()
+            })
             .sum();
         if all > 0 { differ as f64 / all as f64 } else { 0.0 }
     }
 
     /// Whether a pixel of the whole picture, which must be in it, differs.
     pub fn differs(&self, x: usize, y: usize) -> bool {
-        self.differs[y / 2 * self.size.0 + x / 2]
+        self.change[y / 2 * self.size.0 + x / 2] > DIFFERS
     }
 }
 
@@ -96,10 +108,10 @@ fn cells(bounds: &Box2, (width, height): (usize, usize)) -> (std::ops::Range<usi
     (within(x, w, width), within(y, h, height))
 }
 
-fn differs(one: &[u8], other: &[u8]) -> Vec<bool> {
+fn change(one: &[u8], other: &[u8]) -> Vec<u8> {
     let plane = one.len() / 3;
-    let apart = |i: usize| u16::from(one[i].abs_diff(other[i]));
-    (0..plane).map(|i| apart(i) + apart(plane + i) + apart(2 * plane + i) > DIFFERS).collect()
+    let apart = |i: usize| one[i].abs_diff(other[i]);
+    (0..plane).map(|i| apart(i).saturating_add(apart(plane + i)).saturating_add(apart(2 * plane + i))).collect()
 }
 
 /// Luma and both colours at half the picture's size, a plane after the other. Every other pixel of luma.
@@ -144,11 +156,18 @@ mod tests {
         Detection::of(Box2 { score, ..bounds })
     }
 
+    /// What the worker does with each picture.
+    fn look(background: &mut Background, picture: &Frame, people: &mut Vec<Detection>) -> Option<Foreground> {
+        let foreground = background.compare(picture)?;
+        background.learn(&foreground, people);
+        Some(foreground)
+    }
+
     /// The share of a box that differs after `looks` at a picture in which the detector finds `people`.
     fn share_after(looks: usize, picture: &Frame, people: &[Detection], background: &mut Background, of: &Box2) -> f64 {
         let mut last = None;
         for _ in 0..looks {
-            last = background.look(picture, &mut people.to_vec());
+            last = look(background, picture, &mut people.to_vec());
         }
         last.expect("not the first picture").share(of)
     }
@@ -158,7 +177,7 @@ mod tests {
         let shelf = (SHELF, [200, 40, 40]);
         let mut background = Background::default();
         assert!(
-            background.look(&picture(&[shelf]), &mut Vec::new()).is_none(),
+            look(&mut background, &picture(&[shelf]), &mut Vec::new()).is_none(),
             "nothing is known before the first picture"
         );
         let somebody = picture(&[shelf, (THEIRS, [30, 60, 160])]);
@@ -170,7 +189,7 @@ mod tests {
             ("no number", Box2 { x: f64::NAN, ..SHELF }, 0.4, false),
         ] {
             let mut people = vec![found(bounds, score)];
-            let foreground = background.look(&somebody, &mut people).unwrap();
+            let foreground = look(&mut background, &somebody, &mut people).unwrap();
             assert_eq!(!people.is_empty(), kept, "{story}");
             assert!(foreground.share(&THEIRS) > 0.95 && foreground.share(&SHELF) == 0.0, "{story}");
             assert!(foreground.differs(20, 40) && !foreground.differs(45, 40), "{story}");
@@ -184,7 +203,7 @@ mod tests {
         let empty = picture(&[]);
         let begin = || {
             let mut background = Background::default();
-            background.look(&empty, &mut Vec::new());
+            look(&mut background, &empty, &mut Vec::new());
             background
         };
         let people = [found(THEIRS, 0.5)];
@@ -211,7 +230,7 @@ mod tests {
         for level in 60..180u8 {
             let light = picture(&[(Box2 { x: 0.0, y: 0.0, w: 1.0, h: 1.0, score: 0.0 }, [level; 3])]);
             for _ in 0..5 {
-                if let Some(foreground) = background.look(&light, &mut Vec::new()) {
+                if let Some(foreground) = look(&mut background, &light, &mut Vec::new()) {
                     assert_eq!(foreground.share(&THEIRS), 0.0, "at level {level}");
                 }
             }
@@ -232,9 +251,9 @@ mod tests {
     #[test]
     fn a_camera_that_changes_its_size_begins_anew() {
         let mut background = Background::default();
-        background.look(&picture(&[]), &mut Vec::new());
+        look(&mut background, &picture(&[]), &mut Vec::new());
         let other = Frame::from_rgb((32, 32), &[90; 32 * 32 * 3], ShopTime(0)).unwrap();
         let mut people = vec![found(THEIRS, 0.4)];
-        assert!(background.look(&other, &mut people).is_none() && people.len() == 1);
+        assert!(look(&mut background, &other, &mut people).is_none() && people.len() == 1);
     }
 }

@@ -3,6 +3,7 @@
 //! What a model answers is tried when it is opened, on a blank picture: a manifest that does not fit its model stops the
 //! start with the name of the output that is wrong, and not the first frame of a shop that is already open.
 
+use super::background::Foreground;
 use super::decode::{self, DecodeError};
 use super::detection::Detection;
 use super::guess;
@@ -20,7 +21,9 @@ const FAINT: f64 = 0.5;
 pub struct Detector {
     manifest: Manifest,
     session: Session,
+    /// Scores that boxes have at least, and that somebody must have who was not there before.
     threshold: f64,
+    sure: f64,
     /// The model takes any number of pictures at once.
     takes_many: bool,
     provider: Provider,
@@ -57,7 +60,9 @@ impl Detector {
     /// As the config says, the manifest searched for beside the program too. It tells boxes half as sure as somebody must be: who was
     /// there a moment ago may be half hidden now, and is followed by those.
     pub fn of(options: &VisionOptions) -> Result<Detector, OpenError> {
-        Detector::with(&locate::file(&options.model), &Runtime::from(options), FAINT * options.confidence_min)
+        let manifest = Manifest::read(&locate::file(&options.model))?;
+        let sure = options.confidence_min.unwrap_or(manifest.confidence_min);
+        Ok(Detector { sure, ..Detector::reading(manifest, &Runtime::from(options), FAINT * sure)? })
     }
 
     /// On the CPU.
@@ -73,11 +78,15 @@ impl Detector {
 
     /// Reads the manifest, checks the model's hash, opens it and tries it once. Boxes under `threshold` are not people.
     pub fn with(manifest: &Path, runtime: &Runtime, threshold: f64) -> Result<Detector, OpenError> {
-        let manifest = Manifest::read(manifest)?;
+        Detector::reading(Manifest::read(manifest)?, runtime, threshold)
+    }
+
+    fn reading(manifest: Manifest, runtime: &Runtime, threshold: f64) -> Result<Detector, OpenError> {
         let session = Session::open(&manifest.name, &manifest.model_bytes()?, runtime)?;
         picture::one_thread()?;
         let (provider, takes_many, tensor, spent) = (runtime.provider, false, Vec::new(), Duration::ZERO);
-        let mut detector = Detector { manifest, session, threshold, takes_many, provider, tensor, spent };
+        let mut detector =
+            Detector { manifest, session, threshold, sure: threshold, takes_many, provider, tensor, spent };
         detector.try_once().map_err(|problem| OpenError::Misfit {
             model: detector.manifest.name.clone(),
             manifest: detector.manifest.path.display().to_string(),
@@ -90,6 +99,11 @@ impl Detector {
 
     pub fn manifest(&self) -> &Manifest {
         &self.manifest
+    }
+
+    /// How sure it must be of somebody: what the config says, else what the model's manifest does.
+    pub fn sure(&self) -> f64 {
+        self.sure
     }
 
     /// Whether several pictures can go through the model at once.
@@ -108,33 +122,34 @@ impl Detector {
         self.spent
     }
 
-    /// People in a picture, best first; boxes in fractions of its width and height, not cut at its edges.
-    pub fn look(&mut self, frame: &Frame) -> Result<Vec<Detection>, LookError> {
-        self.look_at(&[frame]).pop().expect("an answer for each picture")
+    /// People in a picture, best first; boxes in fractions of its width and height, not cut at its edges. How the picture differs from the
+    /// shop without people is for models that ask for it.
+    pub fn look(&mut self, frame: &Frame, foreground: Option<&Foreground>) -> Result<Vec<Detection>, LookError> {
+        self.look_at(&[(frame, foreground)]).pop().expect("an answer for each picture")
     }
 
     /// The same for several pictures, in one run of the model if it can. What is wrong with one picture stays with it; what
     /// is wrong with the run is everybody's.
-    pub fn look_at(&mut self, frames: &[&Frame]) -> Vec<Result<Vec<Detection>, LookError>> {
-        if frames.len() > 1 && !self.takes_many {
-            return frames.iter().map(|frame| self.look(frame)).collect();
+    pub fn look_at(&mut self, pictures: &[(&Frame, Option<&Foreground>)]) -> Vec<Result<Vec<Detection>, LookError>> {
+        if pictures.len() > 1 && !self.takes_many {
+            return pictures.iter().map(|(frame, foreground)| self.look(frame, *foreground)).collect();
         }
         let one = self.manifest.input.len();
         let mut tensor = std::mem::take(&mut self.tensor);
-        tensor.resize(one * frames.len(), 0.0);
+        tensor.resize(one * pictures.len(), 0.0);
         let shares = tensor.chunks_exact_mut(one);
-        let prepared: Vec<_> = frames
+        let prepared: Vec<_> = pictures
             .iter()
             .zip(shares)
-            .map(|(frame, share)| picture::prepare(frame, &self.manifest.input, share))
+            .map(|((frame, foreground), share)| picture::prepare(frame, *foreground, &self.manifest.input, share))
             .collect();
-        let answer = self.ask(&tensor, frames.len());
+        let answer = self.ask(&tensor, pictures.len());
         self.tensor = tensor;
         let mut answer = match answer {
             Ok(answer) => answer.into_iter(),
             Err(error) => {
                 let failed = |_| Err(error.again());
-                return (0..frames.len()).map(failed).collect();
+                return (0..pictures.len()).map(failed).collect();
             }
         };
         let back = |prepared: Result<(f64, f64), PictureError>| {

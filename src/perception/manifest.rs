@@ -19,6 +19,9 @@ pub struct Manifest {
     pub sha256: String,
     /// SPDX.
     pub licence: String,
+    /// Boxes with a lower score are not people, unless the config says otherwise.
+    #[serde(default = "likely")]
+    pub confidence_min: f64,
     pub input: Input,
     pub output: Output,
     #[serde(default)]
@@ -26,6 +29,10 @@ pub struct Manifest {
     /// Where the manifest was read from; [`Manifest::read`] sets it.
     #[serde(skip)]
     pub path: PathBuf,
+}
+
+fn likely() -> f64 {
+    0.4
 }
 
 /// Pictures as a tensor `[n, channels, height, width] f32`, value = (pixel - mean) / std.
@@ -48,7 +55,7 @@ pub struct Input {
     #[serde(default)]
     pub std: Vec<f32>,
     pub fit: Fit,
-    /// Grey level of what the picture does not fill.
+    /// Grey level of what the picture does not fill; nothing differs there.
     #[serde(default)]
     pub pad: u8,
 }
@@ -64,6 +71,10 @@ pub enum Layout {
 pub enum Channels {
     /// The luma plane as it is: no colour conversion at all.
     Grey,
+    /// The luma plane, and beside it how much each pixel differs from the shop without people: levels of luma and both colours together,
+    /// 255 where nothing is known of the shop ([`super::background`]).
+    #[serde(rename = "grey_and_change")]
+    GreyAndChange,
     Bgr,
     Rgb,
 }
@@ -83,6 +94,12 @@ impl Input {
         (f32::from(value) - mean) / std
     }
 
+    /// What stands in a channel where the picture does not, on the model's scale.
+    pub fn padding(&self, channel: usize) -> f32 {
+        let is_change = self.channels == Channels::GreyAndChange && channel == 1;
+        self.level(channel, if is_change { 0 } else { self.pad })
+    }
+
     /// Numbers in one picture's tensor.
     pub fn len(&self) -> usize {
         self.channels.count() * self.size.0 * self.size.1
@@ -95,7 +112,7 @@ impl Input {
     /// What the model is given where there is no picture.
     pub fn blank(&self) -> Vec<f32> {
         let area = self.size.0 * self.size.1;
-        (0..self.channels.count()).flat_map(|channel| vec![self.level(channel, self.pad); area]).collect()
+        (0..self.channels.count()).flat_map(|channel| vec![self.padding(channel); area]).collect()
     }
 }
 
@@ -103,6 +120,7 @@ impl Channels {
     pub fn count(self) -> usize {
         match self {
             Channels::Grey => 1,
+            Channels::GreyAndChange => 2,
             Channels::Bgr | Channels::Rgb => 3,
         }
     }
@@ -299,6 +317,9 @@ impl Manifest {
     fn problem(&self) -> Option<String> {
         let channels = self.input.channels.count();
         let (width, height) = self.input.size;
+        if !(0.0..=1.0).contains(&self.confidence_min) {
+            return Some(format!("confidence_min {} is not within 0.0..=1.0", self.confidence_min));
+        }
         for (name, values) in [("mean", &self.input.mean), ("std", &self.input.std)] {
             if !values.is_empty() && values.len() != channels {
                 return Some(format!("input.{name} has {} values for {channels} channels", values.len()));

@@ -1,6 +1,6 @@
 //! Frames to people. The last place a frame exists.
 //!
-//!     Mailroom --frame--> motion gate --> detector (one model, all cameras) --> the shop left out --> clothes --> places, tracks --> People
+//!     Mailroom --frame--> motion gate --> shop without people --> detector (one model, all cameras) --> clothes --> places, tracks --> People
 //!
 //! Any standard detector works by its manifest ([`manifest`]); what a pixel says about the floor comes from the camera's
 //! lens and projection ([`place`], [`crate::shop::projection`]). What is kept of somebody's looks is in [`appearance`]. The
@@ -57,8 +57,8 @@ pub struct VisionOptions {
     /// The detector's manifest; looked for from here, then beside the executable.
     pub model: PathBuf,
     /// Boxes with a lower score are not people, but down to half of it the ones who were there a moment ago. Too low:
-    /// ghosts; too high: people are missed.
-    pub confidence_min: f64,
+    /// ghosts; too high: people are missed. `None`: what the model's manifest says.
+    pub confidence_min: Option<f64>,
     /// Threads that work on one picture. More than the machine has cores to spare slows everything down.
     pub threads: usize,
     /// The ONNX Runtime's shared library; unset: searched for, see [`ort`](self).
@@ -76,7 +76,7 @@ impl Default for VisionOptions {
     fn default() -> Self {
         VisionOptions {
             model: "models/disc.toml".into(),
-            confidence_min: 0.4,
+            confidence_min: None,
             threads: 1,
             onnx_library: None,
             provider: Provider::Cpu,

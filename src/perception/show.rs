@@ -48,7 +48,7 @@ pub fn show(
 ) -> Result<std::thread::JoinHandle<()>, VisionError> {
     let mut detector = Detector::of(options).map_err(|error| VisionError::Detector(error.to_string()))?;
     let mut writer = JpegWriter::new().map_err(VisionError::Detector)?;
-    let mut eye = Eye::new(peek.camera.clone(), lens, "watch".into(), options.confidence_min);
+    let mut eye = Eye::new(peek.camera.clone(), lens, "watch".into(), detector.sure());
     let mut trails = Trails::default();
     let mut background = Background::default();
     let run = move || {
@@ -56,7 +56,8 @@ pub fn show(
         while !peek.stop.load(Ordering::Relaxed) {
             let Some(frame) = peek.next(POLL) else { continue };
             number += 1;
-            let mut found = match detector.look(&frame) {
+            let foreground = background.compare(&frame);
+            let mut found = match detector.look(&frame, foreground.as_ref()) {
                 Ok(found) => found,
                 Err(error) => {
                     // Not shown: nobody knows where the faces are.
@@ -66,7 +67,9 @@ pub fn show(
             };
             let bodies: Vec<Box2> = found.iter().map(|found| found.bounds).collect();
             // Faces are hidden in every box, people are told as the daemon would.
-            background.look(&frame, &mut found);
+            if let Some(foreground) = &foreground {
+                background.learn(foreground, &mut found);
+            }
             let people = eye.saw(found, detector.manifest().people, frame.taken()).people;
             let people = trails.follow(&frame, people, eye.boxes());
             let canvas = trails.draw(&frame, &bodies, &people);

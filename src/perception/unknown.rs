@@ -58,8 +58,9 @@ fn input(declared: &[Declared], size: Option<(usize, usize)>) -> Result<Input, S
     let mut input = Input::plain(&pictures.name, size);
     input.channels = match pictures.shape[1] {
         1 => Channels::Grey,
+        2 => Channels::GreyAndChange,
         3 | -1 => Channels::Rgb,
-        n => return Err(format!("its pictures have {n} channels, not 1 or 3")),
+        n => return Err(format!("its pictures have {n} channels, not 1, 2 or 3")),
     };
     let is_size = |d: &&Declared| !d.is_f32 && d.shape.len() == 2;
     input.size_name = declared.iter().find(is_size).map(|d| d.name.clone());

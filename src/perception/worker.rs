@@ -6,7 +6,7 @@
 //! is dead says nothing at all. The floor's queue is waited for, so that only the mailroom loses.
 
 use super::appearance::Wardrobe;
-use super::background::Background;
+use super::background::{Background, Foreground};
 use super::detector::Detector;
 use super::motion::{self, MotionGate};
 use super::place::Eye;
@@ -86,7 +86,7 @@ enum Ended {
 impl Worker {
     /// Until stopped. A panic below (the runtime is foreign code) costs a second of sight and is counted.
     pub fn run(mut self, detector: Detector) {
-        let mut sights = self.sights();
+        let mut sights = self.sights(detector.sure());
         let mut detector = Some(detector);
         loop {
             let ended = catch_unwind(AssertUnwindSafe(|| match detector.as_mut() {
@@ -115,12 +115,12 @@ impl Worker {
         None
     }
 
-    fn sights(&self) -> Vec<Sight> {
+    fn sights(&self, sure: f64) -> Vec<Sight> {
         // One start of the program = one boot; the anchor never repeats.
         let boot = format!("{:x}", self.clock.anchor().0);
         let sight = |(camera, lens): &(Camera, Option<Lens>)| Sight {
             id: camera.id.clone(),
-            eye: Eye::new(camera.clone(), *lens, boot.clone(), self.options.confidence_min),
+            eye: Eye::new(camera.clone(), *lens, boot.clone(), sure),
             gate: MotionGate::default(),
             background: Background::default(),
             steady: (!matches!(camera.kind, CameraKind::File { .. })).then(Steady::default),
@@ -209,17 +209,21 @@ impl Worker {
 
     fn look(&self, batch: &Batch, detector: &mut Detector, sights: &mut [Sight]) -> Result<(), Ended> {
         let before = detector.spent();
-        let frames: Vec<&Frame> = batch.iter().map(|(_, frame)| frame).collect();
-        let found = detector.look_at(&frames);
+        let compare = |(camera, frame): &(usize, Frame)| sights[*camera].background.compare(frame);
+        let foregrounds: Vec<Option<Foreground>> = batch.iter().map(compare).collect();
+        let pictures: Vec<_> = batch.iter().zip(&foregrounds).map(|((_, frame), fg)| (frame, fg.as_ref())).collect();
+        let found = detector.look_at(&pictures);
         self.counters.count("perception.batches");
-        self.counters.add("perception.batch_frames", frames.len() as u64);
+        self.counters.add("perception.batch_frames", pictures.len() as u64);
         self.counters.add("perception.model_us", (detector.spent() - before).as_micros() as u64);
-        for ((camera, frame), found) in batch.iter().zip(found) {
+        for (((camera, frame), foreground), found) in batch.iter().zip(&foregrounds).zip(found) {
             let sight = &mut sights[*camera];
             match found {
                 Ok(mut found) => {
                     let all = found.len();
-                    let foreground = sight.background.look(frame, &mut found);
+                    if let Some(foreground) = foreground {
+                        sight.background.learn(foreground, &mut found);
+                    }
                     self.counters.add("perception.things", (all - found.len()) as u64);
                     self.wardrobe.dress(frame, foreground.as_ref(), &mut found);
                     let people = sight.eye.saw(found, detector.manifest().people, frame.taken());
@@ -272,7 +276,7 @@ mod tests {
 
     /// Cameras in the batch, and how old its frames are.
     fn gathered(worker: &mut Worker, batches: bool) -> Vec<(usize, i64)> {
-        let mut sights = worker.sights();
+        let mut sights = worker.sights(0.4);
         let first = worker.mailroom.take(POLL).unwrap();
         let batch = worker.gather(first, &mut BTreeSet::new(), batches, &mut sights);
         let batch = batch.unwrap_or_else(|_| panic!("nobody stopped us"));

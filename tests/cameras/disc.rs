@@ -59,7 +59,7 @@ fn camera_disc_model_finds_discs_and_nothing_else() {
         ("a spot of light", 100, 110, vec![(320.0, 240.0, 6.0)], 0),
         ("a bright table", 100, 110, vec![(320.0, 240.0, 150.0)], 0),
     ] {
-        let boxes = detector.look(&picture(floor, contrast, &discs)).unwrap();
+        let boxes = detector.look(&picture(floor, contrast, &discs), None).unwrap();
         assert_eq!(boxes.len(), found, "{story}: {boxes:?}");
         for found in &boxes {
             let (x, y) = (found.bounds.middle().0 * 640.0, found.bounds.middle().1 * 480.0);

@@ -46,7 +46,7 @@ fn camera_models_look_at_several_pictures_as_at_each() {
         let mut detector = Detector::open(&manifest, None, 1, 0.5).unwrap();
         assert_eq!(detector.takes_many(), many);
         assert!(!detector.batches(), "on a CPU nobody waits for company");
-        let together = detector.look_at(&frames.each_ref());
+        let together = detector.look_at(&frames.each_ref().map(|frame| (frame, None)));
         let together: Vec<_> = together.into_iter().map(Result::unwrap).collect();
         assert_eq!(together.iter().map(Vec::len).collect::<Vec<_>>(), [1, 0, 2]);
         let middle = together[0][0].bounds.middle();
@@ -83,7 +83,7 @@ fn camera_models_with_a_second_input_and_whole_numbers_are_read() {
     let dir = tempfile::tempdir().unwrap();
     let rest = rgb("size_name = \"orig_target_sizes\"", "kind = \"rtdetr\"\nclass = 0");
     let mut detector = Detector::open(&laid(dir.path(), &post_processed(), &rest), None, 1, 0.5).unwrap();
-    let found = detector.look(&picture(&[])).unwrap();
+    let found = detector.look(&picture(&[]), None).unwrap();
     assert_eq!(found.len(), 1, "{found:?}");
     let b = found[0].bounds;
     assert_eq!((b.x, b.y, b.w, b.h), (0.25, 0.25, 0.25, 0.5));

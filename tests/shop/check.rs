@@ -34,6 +34,30 @@ fn a_shop_that_is_well_is_counted() {
 }
 
 #[test]
+fn how_much_of_the_floor_pictures_show_is_told() {
+    let at = tempfile::tempdir().unwrap();
+    let shop = shop_in(at.path());
+    let text = fs::read_to_string(shop.join("shop.toml")).unwrap();
+    let corners = fs::read_to_string(root("config/demo-shop/rendered.toml")).unwrap();
+    let all = [text.as_str(), &corners].concat();
+    let one = &all[..all.rfind("[[cameras]]").unwrap()];
+    // Of the floor: shown at all, and near enough. The ceiling's camera looks straight down, where nobody is tall.
+    for (story, text, at_all, well) in [
+        ("four in the corners and one above", &all, 90..=100, 70..=100),
+        ("a corner less", &one.to_owned(), 85..=100, 50..=95),
+        ("the one above", &text, 60..=100, 0..=20),
+    ] {
+        fs::write(shop.join("shop.toml"), text).unwrap();
+        let report = check(&CheckArgs { config: None, shop: Some(shop.clone()) });
+        let line = lines(&report).into_iter().find_map(|line| line.strip_prefix("pictures show ")).map(str::to_owned);
+        let line = line.unwrap_or_else(|| panic!("{story}: {}", report.text));
+        let shares: Vec<u32> = line.split(" %").filter_map(|part| part.rsplit(' ').next()?.parse().ok()).collect();
+        assert!(at_all.contains(&shares[0]) && well.contains(&shares[1]), "{story}: {line}");
+        assert_eq!(line.contains("the largest part in none: "), shares[0] < 100, "{story}: {line}");
+    }
+}
+
+#[test]
 fn config_shop_secrets_and_models_are_looked_at_together() {
     let at = tempfile::tempdir().unwrap();
     shop_in(at.path());

@@ -13,6 +13,7 @@ mod floor;
 mod gate;
 mod kill;
 mod ledger;
+mod pixels;
 mod processor;
 mod sim;
 mod summary;
@@ -25,7 +26,8 @@ use std::time::Instant;
 /// Measure what docs/spec.md promises.
 #[derive(Clone, Debug, clap::Args)]
 pub struct BenchArgs {
-    /// Groups of figures: accuracy, density, floor, gate, kill, ledger, sim, vision; all of them if none is named
+    /// Groups of figures: accuracy, density, floor, gate, kill, ledger, sim, vision; all of them if none is named. And accuracy.pixels,
+    /// of accuracy that part alone
     #[arg(value_name = "NAME")]
     names: Vec<String>,
     /// One JSON object a line and nothing else
@@ -74,6 +76,9 @@ const GROUPS: [Group; 8] = [
     Group { name: "vision", promises: &vision::PROMISES, measure: vision::measure },
 ];
 
+/// Of other groups, what can be asked for alone.
+const PARTS: [Group; 1] = [Group { name: "accuracy.pixels", promises: &pixels::PROMISES, measure: pixels::measure }];
+
 /// Prints figures as they are measured. Fails on a name that is no group, and on nothing else.
 pub fn run(args: &BenchArgs) -> Result<(), String> {
     let length = match (args.brief, args.long) {
@@ -101,8 +106,8 @@ fn chosen(names: &[String]) -> Result<Vec<&'static Group>, String> {
         return Ok(GROUPS.iter().collect());
     }
     let find = |name: &String| {
-        GROUPS.iter().find(|group| group.name == name).ok_or_else(|| {
-            let known: Vec<&str> = GROUPS.iter().map(|group| group.name).collect();
+        GROUPS.iter().chain(&PARTS).find(|group| group.name == name).ok_or_else(|| {
+            let known: Vec<&str> = GROUPS.iter().chain(&PARTS).map(|group| group.name).collect();
             format!("there is no group of figures called `{name}`; there are {}", known.join(", "))
         })
     };
@@ -147,7 +152,8 @@ mod tests {
         let refused = names(&["floor", "speed"]).unwrap_err();
         assert_eq!(
             refused,
-            "there is no group of figures called `speed`; there are accuracy, density, floor, gate, kill, ledger, sim, vision"
+            "there is no group of figures called `speed`; there are accuracy, density, floor, gate, kill, ledger, sim, vision, \
+             accuracy.pixels"
         );
     }
 

@@ -74,16 +74,9 @@ pub async fn demo(args: &DemoArgs) -> Result<String, String> {
 }
 
 async fn play(args: &DemoArgs, stage: &mut Stage) -> Result<Result<String, String>, String> {
-    let broker = Broker { host: "127.0.0.1".to_owned(), port: stage.broker.port };
-    let mut live = Live::connect(&broker, &stage.shop).await.map_err(|err| err.to_string())?;
     let world = Arc::new(World::new(stage.shop.clone())?);
     let goods = Arc::new(Goods::of(&stage.shop, args.seed));
-    let now = Now::default();
-    now.set(Scene { goods: goods.clone(), ..Scene::default() });
-    live.film(crate::sim::render::Cast::new(args.seed, world.parameters.looks.clone()), now.clone());
-    stage.watch_with(&now, args.seed)?;
-    stage.start_daemon()?;
-    wait_for_daemon(&mut live, stage).await?;
+    let mut live = open(stage, args.seed, &world, &goods).await?;
     println!("The page: {}\n", stage.page());
 
     let clock = Clock::anchored_after(ShopTime(0));
@@ -133,6 +126,19 @@ async fn play(args: &DemoArgs, stage: &mut Stage) -> Result<Result<String, Strin
     }
     live.close().await;
     Ok(diary.verdict(&stage.upstream.records()))
+}
+
+/// Connects every device of a stage's shop, puts `goods` before its cameras, and starts the daemon.
+pub(super) async fn open(stage: &mut Stage, seed: u64, world: &World, goods: &Arc<Goods>) -> Result<Live, String> {
+    let broker = Broker { host: "127.0.0.1".to_owned(), port: stage.broker.port };
+    let mut live = Live::connect(&broker, &stage.shop).await.map_err(|err| err.to_string())?;
+    let now = Now::default();
+    now.set(Scene { goods: goods.clone(), ..Scene::default() });
+    live.film(crate::sim::render::Cast::new(seed, world.parameters.looks.clone()), now.clone());
+    stage.watch_with(&now, seed)?;
+    stage.start_daemon()?;
+    wait_for_daemon(&mut live, stage).await?;
+    Ok(live)
 }
 
 /// Until the daemon says on `status` that it is up (or up with something broken, which the page explains).

@@ -30,8 +30,8 @@ const SHOP: [&str; 3] = [
 ];
 /// The cameras of a demonstration whose pictures are rendered.
 const RENDERED: &str = include_str!("../../../config/demo-shop/rendered.toml");
-/// What looks through them, and how sure it must be (models/carryout.md).
-const LOOKS: &str = "\n[vision]\nmodel = \"models/carryout.toml\"\nconfidence_min = 0.35\n";
+/// What looks through them.
+const LOOKS: &str = "\n[vision]\nmodel = \"models/carryout.toml\"\n";
 /// An orderly stop of the daemon takes a second; after this it is killed.
 const STOPS: Duration = Duration::from_secs(15);
 
@@ -53,10 +53,18 @@ pub struct Stage {
 impl Stage {
     /// Directory, broker and upstream; the daemon comes later.
     pub fn set(args: &DemoArgs) -> Result<Stage, String> {
-        let dir = PrivateDir::new(args.keep.as_deref()).map_err(|err| format!("making the demo's directory: {err}"))?;
         // Without the `cameras` feature nobody could look.
         let rendered = cfg!(feature = "cameras") && !args.discs;
-        let shop = if rendered { rendered_shop()? } else { demo_shop()? };
+        Stage::of(if rendered { rendered_shop()? } else { demo_shop()? }, rendered, args)
+    }
+
+    /// The same for a shop whose cameras all show rendered pictures.
+    pub fn rendering(shop: Shop) -> Result<Stage, String> {
+        Stage::of(shop, true, &DemoArgs::default())
+    }
+
+    fn of(shop: Shop, rendered: bool, args: &DemoArgs) -> Result<Stage, String> {
+        let dir = PrivateDir::new(args.keep.as_deref()).map_err(|err| format!("making the demo's directory: {err}"))?;
         let broker = Mosquitto::start(&dir.path).map_err(|err| err.to_string())?;
         let upstream_token = secret::drawn();
         let options = UpstreamOptions { token: Some(upstream_token.clone()), ..UpstreamOptions::default() };

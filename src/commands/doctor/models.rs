@@ -41,11 +41,11 @@ async fn look(findings: &mut Findings, options: &VisionOptions) {
         let mut detector = Detector::of(&options).map_err(|error| error.to_string())?;
         let empty = Frame::from_rgb((640, 480), &vec![96; 640 * 480 * 3], ShopTime(0)).ok_or("no picture")?;
         // The first look sets things up.
-        detector.look(&empty).map_err(|error| error.to_string())?;
+        detector.look(&empty, None).map_err(|error| error.to_string())?;
         let began = Instant::now();
-        let seen = detector.look(&empty).map_err(|error| error.to_string())?;
+        let seen = detector.look(&empty, None).map_err(|error| error.to_string())?;
         // Fainter ones are nobody.
-        let ghosts = seen.iter().filter(|found| found.bounds.score >= options.confidence_min).count();
+        let ghosts = seen.iter().filter(|found| found.bounds.score >= detector.sure()).count();
         Ok((detector.manifest().name.clone(), began.elapsed(), ghosts))
     };
     match tokio::task::spawn_blocking(trial).await.unwrap_or_else(|error| Err(error.to_string())) {

@@ -47,7 +47,8 @@ pub async fn add(args: &AddArgs, directory: &Path, vision: &VisionOptions) -> Re
     let attempt = Attempt::in_folder(directory, &name)?;
     std::fs::write(attempt.0.join(format!("{name}.onnx")), &bytes)?;
     std::fs::write(attempt.0.join(format!("{name}.toml")), &text)?;
-    let mut detector = Detector::with(&attempt.0.join(format!("{name}.toml")), &vision.into(), vision.confidence_min)?;
+    let added = VisionOptions { model: attempt.0.join(format!("{name}.toml")), ..vision.clone() };
+    let mut detector = Detector::of(&added)?;
     let took = speed(&mut detector)?;
     for path in [&file, &manifest] {
         std::fs::rename(attempt.0.join(path.file_name().unwrap_or_default()), path)?;
@@ -157,6 +158,7 @@ fn written(name: &str, sha256: &str, licence: &str, source: &str, input: &Input,
     let size_name = input.size_name.as_deref().map_or(String::new(), |n| format!("size_name = {}\n", quoted(n)));
     let usual = match input.channels {
         Channels::Grey => "channels = \"grey\"\nfit = \"letterbox_top_left\"",
+        Channels::GreyAndChange => "channels = \"grey_and_change\"\nfit = \"letterbox_top_left\"",
         _ => guess.usual,
     };
     // An address may hold a signature after its `?`, or a password before its `@`.
@@ -177,8 +179,8 @@ fn written(name: &str, sha256: &str, licence: &str, source: &str, input: &Input,
 /// How long one picture takes, the second of two.
 fn speed(detector: &mut Detector) -> Result<Duration, Failure> {
     let grey = Frame::from_rgb((640, 480), &vec![96; 640 * 480 * 3], ShopTime(0)).ok_or("no picture")?;
-    detector.look(&grey)?;
+    detector.look(&grey, None)?;
     let began = Instant::now();
-    detector.look(&grey)?;
+    detector.look(&grey, None)?;
     Ok(began.elapsed())
 }

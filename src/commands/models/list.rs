@@ -42,7 +42,7 @@ fn tried(manifest: &Manifest, _: &VisionOptions) -> Result<String, String> {
 #[cfg(all(feature = "cameras", feature = "onnx"))]
 fn tried(manifest: &Manifest, vision: &VisionOptions) -> Result<String, String> {
     use crate::perception::detector::Detector;
-    let detector = Detector::with(&manifest.path, &vision.into(), vision.confidence_min);
+    let detector = Detector::of(&VisionOptions { model: manifest.path.clone(), ..vision.clone() });
     let detector = detector.map_err(|error| error.to_string())?;
     Ok(if detector.takes_many() { "several pictures at once" } else { "one picture at a time" }.into())
 }

@@ -66,16 +66,57 @@ pub(super) fn best(tried: usize, shop: &Shop, seed: u64) -> Vec<View> {
     chosen.iter().enumerate().map(|(k, n)| tried[*n].view(k)).collect()
 }
 
-/// The share of the floor where somebody who stands there shows in some camera, from the hips up and large enough, nobody in the way.
-pub fn floor_shown(shop: &Shop, seed: u64, seen_from: &[View]) -> f64 {
-    let sightlines = Sightlines::new(shop, seed);
-    let seen: Vec<Vec<bool>> = seen_from.iter().map(|view| sightlines.of(view)).collect();
-    let shown = (0..sightlines.floor.len()).filter(|&place| seen.iter().any(|seen| seen[place])).count();
-    shown as f64 / sightlines.floor.len().max(1) as f64
+/// How much of a shop's floor cameras show.
+#[derive(Clone, Copy, Debug)]
+pub struct FloorShown {
+    /// Share where somebody who stands there shows in some camera from the hips up, nothing in the way; nobody else is considered.
+    pub at_all: f64,
+    /// And is large enough in it ([`PIXELS_A_M`]).
+    pub well: f64,
+    /// The largest part that no camera shows at all: about where, and how many m2.
+    pub blind: Option<(Point2, f64)>,
+}
+
+/// How much of the floor these cameras show, asked for every half metre.
+pub fn floor_shown(shop: &Shop, seen_from: &[View]) -> FloorShown {
+    // What stands in the way follows from the layout alone; the seed is for its colours.
+    let sightlines = Sightlines::new(shop, 0);
+    let floor = &sightlines.floor;
+    let mut shown = vec![(false, false); floor.len()];
+    for view in seen_from {
+        let (seen, well) = (sightlines.shown(view), sightlines.of(view));
+        shown.iter_mut().zip(seen.into_iter().zip(well)).for_each(|(all, own)| *all = (all.0 | own.0, all.1 | own.1));
+    }
+    let share = |shown: usize| shown as f64 / floor.len().max(1) as f64;
+    let blind = patches((0..floor.len()).filter(|&place| !shown[place].0).map(|place| floor[place]).collect());
+    let largest = blind.into_iter().max_by_key(Vec::len);
+    FloorShown {
+        at_all: share(shown.iter().filter(|shown| shown.0).count()),
+        well: share(shown.iter().filter(|shown| shown.1).count()),
+        blind: largest.map(|patch| (middle(&patch), patch.len() as f64 * STEP_M * STEP_M)),
+    }
+}
+
+/// Places that touch, side by side.
+fn patches(mut places: Vec<Point2>) -> Vec<Vec<Point2>> {
+    let mut patches = Vec::new();
+    while let Some(first) = places.pop() {
+        let mut patch = vec![first];
+        let mut reached = 0;
+        while let Some(at) = patch.get(reached).copied() {
+            reached += 1;
+            let (touching, rest) = places.into_iter().partition(|p: &Point2| p.distance(at) < 1.2 * STEP_M);
+            patch.extend::<Vec<Point2>>(touching);
+            places = rest;
+        }
+        patches.push(patch);
+    }
+    patches
 }
 
 /// Cameras of the layout that pictures can be drawn for.
-fn known(layout: &Layout) -> Vec<View> {
+/// Cameras whose pictures can be put on the floor.
+pub fn known(layout: &Layout) -> Vec<View> {
     let seen = layout.cameras.values().filter(|camera| camera.projection.is_some());
     seen.map(|camera| View { camera: camera.clone(), lens: layout.lenses.get(&camera.id).copied() })
         .filter(|view| view.camera.size.0 > 0)
@@ -167,24 +208,34 @@ impl Sightlines {
 
     /// Of each place of the floor, whether somebody who stands there shows from the hips up, and large enough.
     fn of(&self, view: &View) -> Vec<bool> {
-        let eye = view.eye();
-        let (w, h) = view.camera.size;
-        let pixel = |at: Point3| {
-            let ideal = view.camera.projection.as_ref().and_then(|projection| pixel_of(projection, at))?;
-            Some(view.lens.map_or(ideal, |lens| lens.distort(ideal)))
-        };
-        let is_seen = |at: Point3| {
-            let in_picture = |at: Point2| (0.0..f64::from(w)).contains(&at.x) && (0.0..f64::from(h)).contains(&at.y);
-            pixel(at).is_some_and(in_picture) && self.room.is_free(eye, at)
-        };
         let [_, head_m] = SHOWN_M;
         let is_large = |p: Point2| {
-            let tall = pixel(p.at_height(0.0)).zip(pixel(p.at_height(head_m))).map(|(feet, head)| feet.distance(head));
-            tall.is_some_and(|tall| tall >= PIXELS_A_M * head_m)
+            let ends = pixel(view, p.at_height(0.0)).zip(pixel(view, p.at_height(head_m)));
+            ends.is_some_and(|(feet, head)| feet.distance(head) >= PIXELS_A_M * head_m)
         };
-        let stands = |p: &Point2| is_large(*p) && SHOWN_M.iter().all(|z| is_seen(p.at_height(*z)));
-        self.floor.iter().map(stands).collect()
+        self.floor.iter().map(|p| is_large(*p) && self.shows(view, *p)).collect()
     }
+
+    /// The same, however small.
+    fn shown(&self, view: &View) -> Vec<bool> {
+        self.floor.iter().map(|p| self.shows(view, *p)).collect()
+    }
+
+    fn shows(&self, view: &View, p: Point2) -> bool {
+        let (w, h) = view.camera.size;
+        let in_picture = |at: Point2| (0.0..f64::from(w)).contains(&at.x) && (0.0..f64::from(h)).contains(&at.y);
+        let eye = view.eye();
+        SHOWN_M
+            .iter()
+            .map(|z| p.at_height(*z))
+            .all(|at| pixel(view, at).is_some_and(in_picture) && self.room.is_free(eye, at))
+    }
+}
+
+/// Where a camera shows a point, lens and all.
+fn pixel(view: &View, at: Point3) -> Option<Point2> {
+    let ideal = view.camera.projection.as_ref().and_then(|projection| pixel_of(projection, at))?;
+    Some(view.lens.map_or(ideal, |lens| lens.distort(ideal)))
 }
 
 /// Whether people walk there: inside, and not in a bay.

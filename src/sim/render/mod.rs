@@ -34,7 +34,7 @@ pub mod views;
 
 pub use filming::Filming;
 pub use goods::Goods;
-pub use hang::{floor_shown, hung, views};
+pub use hang::{FloorShown, floor_shown, hung, views};
 pub use label::Label;
 pub use renderer::{Renderer, Studio};
 pub use scene::{Cast, Figure, Now, Scene};

@@ -103,8 +103,7 @@ fn load(films: &[PathBuf], cameras: usize, seconds: f64) -> Result<Load, String>
     };
     let cameras_of = (0..cameras).map(camera).map(|camera| (camera.id.clone(), camera)).collect();
     let layout = Layout { cameras: cameras_of, ..Layout::default() };
-    let options =
-        VisionOptions { model: rendered::MODEL.into(), confidence_min: rendered::SURE, ..VisionOptions::default() };
+    let options = VisionOptions { model: rendered::MODEL.into(), ..VisionOptions::default() };
     let (counters, stop) = (Counters::default(), Arc::new(AtomicBool::new(false)));
     let (_asking, looks) = mpsc::channel(1);
     let (floor_tx, mut floor) = mpsc::channel(256);

@@ -22,8 +22,6 @@ use std::sync::Arc;
 
 /// Our own detector.
 pub const MODEL: &str = "models/carryout.toml";
-/// How sure it must be of somebody, as its card (models/carryout.md) advises.
-pub const SURE: f64 = 0.35;
 /// Between pictures of a camera, us.
 const EVERY_US: i64 = 100_000;
 /// After so long all are inside who will be at once, us.
@@ -39,7 +37,7 @@ pub struct Crowd {
 }
 
 pub fn detector() -> Result<Detector, String> {
-    let options = VisionOptions { model: MODEL.into(), confidence_min: SURE, ..VisionOptions::default() };
+    let options = VisionOptions { model: MODEL.into(), ..VisionOptions::default() };
     Detector::of(&options).map_err(|error| error.to_string())
 }
 
@@ -54,8 +52,8 @@ pub fn look(crowd: Crowd, seed: u64, seconds: f64, detector: &mut Detector) -> R
     let wardrobe = Wardrobe::open().map_err(|error| format!("opening a wardrobe: {error}"))?;
     let layout = equipped(&shop, &seen_from).layout;
     let placing = detector.manifest().people;
-    let floor_shown = floor_shown(&shop, planned_seed, &seen_from);
-    let mut looks = Looks { layout, seen_from, placing, floor_shown, sure: SURE, instants: Vec::new() };
+    let floor_shown = floor_shown(&shop, &seen_from).well;
+    let mut looks = Looks { layout, seen_from, placing, floor_shown, sure: detector.sure(), instants: Vec::new() };
 
     let mut backgrounds: Vec<Background> = filming.cameras.iter().map(|_| Background::default()).collect();
     let mut numbers = BTreeMap::new();
@@ -82,8 +80,11 @@ pub fn look(crowd: Crowd, seed: u64, seconds: f64, detector: &mut Detector) -> R
         for (renderer, background) in filming.cameras.iter_mut().zip(&mut backgrounds) {
             let (picture, labels) = renderer.labelled(&scene);
             let frame = frame(renderer.size(), &picture, t)?;
-            let mut found = detector.look(&frame).map_err(|error| error.to_string())?;
-            let foreground = background.look(&frame, &mut found);
+            let foreground = background.compare(&frame);
+            let mut found = detector.look(&frame, foreground.as_ref()).map_err(|error| error.to_string())?;
+            if let Some(foreground) = &foreground {
+                background.learn(foreground, &mut found);
+            }
             wardrobe.dress(&frame, foreground.as_ref(), &mut found);
             pictures.push(Picture { found, labels });
         }
