@@ -3,9 +3,9 @@
 
 use crate::onnx::{Answer, Side, Values, mirror, oracle};
 use carryout::base::ShopTime;
-use carryout::perception::Provider;
 use carryout::perception::detector::Detector;
 use carryout::perception::ort::Runtime;
+use carryout::perception::{Provider, VisionOptions};
 use carryout::sensors::camera::{Frame, Pixels, Plane};
 use sha2::{Digest, Sha256};
 use std::fs;
@@ -35,6 +35,14 @@ fn picture(at: &[(usize, usize)]) -> Frame {
     Frame::copy((16, 8), Pixels::Nv12, &planes, ShopTime(0)).unwrap()
 }
 
+/// 16 x 8, black with one pixel of so much of white.
+fn grey((x, y): (usize, usize), share: f64) -> Frame {
+    let mut luma = vec![0; 16 * 8];
+    luma[y * 16 + x] = (255.0 * share).round() as u8;
+    let planes = [Plane { data: &luma, stride: 16 }, Plane { data: &[128; 64], stride: 16 }];
+    Frame::copy((16, 8), Pixels::Nv12, &planes, ShopTime(0)).unwrap()
+}
+
 #[test]
 fn camera_models_look_at_several_pictures_as_at_each() {
     let _machine = crate::shared();
@@ -56,6 +64,27 @@ fn camera_models_look_at_several_pictures_as_at_each() {
         } else {
             assert_eq!(together, alone, "in one run as in three");
         }
+    }
+}
+
+#[test]
+fn camera_models_say_how_sure_they_must_be_and_the_config_goes_before_them() {
+    let _machine = crate::shared();
+    let dir = tempfile::tempdir().unwrap();
+    let model = mirror((16, 8), Side::Any);
+    for (story, manifest, config, sure) in [
+        ("nobody says", "", None, 0.4),
+        ("the manifest", "confidence_min = 0.3\n", None, 0.3),
+        ("the config", "confidence_min = 0.3\n", Some(0.8), 0.8),
+    ] {
+        let path = laid(dir.path(), &model, &format!("{manifest}{GREY}"));
+        let options = VisionOptions { model: path, confidence_min: config, ..VisionOptions::default() };
+        let mut detector = Detector::of(&options).unwrap();
+        assert_eq!(detector.sure(), sure, "{story}");
+        // Half as sure is told, too: it may be who was there a moment ago.
+        let faint = detector.look(&grey((3, 3), 0.6 * sure), None).unwrap();
+        let fainter = detector.look(&grey((3, 3), 0.4 * sure), None).unwrap();
+        assert_eq!((faint.len(), fainter.len()), (1, 0), "{story}");
     }
 }
 
