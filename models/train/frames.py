@@ -75,8 +75,8 @@ def person(label):
     )
 
 
-class Shop:
-    """The shop without people as one camera sees it, at half the picture's size: `Background` of the program, for frames seconds apart."""
+class Background:
+    """The shop without people as one camera sees it, at half the picture's size, as the program's own: for frames seconds apart."""
 
     def __init__(self, pictures, people, rng):
         """`pictures`: `[n, 3, height / 2, width / 2] u8`, Y, U and V; `people`: who is in each. Half of all cameras begin to look at an empty
@@ -87,11 +87,12 @@ class Shop:
         if rng.random() < 0.5:
             unknown = np.ones(self.levels.shape[1:], bool)
             for picture, those in zip(pictures, people):
-                free = unknown & ~self.boxes([p.whole for p in those])
+                free = unknown & ~self.covered([p.whole for p in those])
                 self.levels[:, free] = picture[:, free]
                 unknown &= ~free
 
-    def boxes(self, boxes):
+    def covered(self, boxes):
+        """Which pixels lie in one of them; pixels of the whole picture."""
         within = np.zeros(self.levels.shape[1:], bool)
         for box in boxes:
             x0, y0, x1, y1 = (max(0, int(round(v / 2))) for v in box)
@@ -111,7 +112,7 @@ class Shop:
         self.then = seconds
         change = np.minimum(np.abs(picture - np.round(self.levels)).sum(0), 255).astype(np.uint8)
         found = [box for box in map(self.found, people) if box is not None]
-        most = np.where(self.boxes(found), steps / SLOWER, steps)
+        most = np.where(self.covered(found), steps / SLOWER, steps)
         self.levels += np.clip(picture - self.levels, -most, most)
         return change
 
@@ -137,9 +138,9 @@ def read(folder, rng):
         pictures = [pictures[label["frame"]] for label in told]
         small = [halved(picture, height, width) for picture in pictures]
         people = [[person(p) for p in label["people"]] for label in told]
-        shop = Shop(small, people, rng)
+        background = Background(small, people, rng)
         for label, picture, little, those in zip(told, pictures, small, people):
-            change = shop.look(little, those, label["t_us"] / 1e6)
+            change = background.look(little, those, label["t_us"] / 1e6)
             frames.append(Frame(picture[:height].copy(), change, those, camera, folder.name, label["frame"]))
     return frames
 

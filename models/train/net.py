@@ -1,4 +1,5 @@
-"""The network of the `carryout` detector: a grey picture and what differs in it from the shop without people in, a heat map of people's middles and what belongs to each out.
+"""The network of the `carryout` detector: a grey picture and what differs in it from the shop without people in, a heat map of people's
+middles and what belongs to each out.
 
 It is small on purpose: a shop's computer has no graphics card and four or more cameras. Plain 3x3 convolutions while the
 picture is large and has few planes, inverted residuals (Sandler et al., "MobileNetV2", 2018) down to stride 32 for the

@@ -13,7 +13,7 @@ from net import CHANNELS
 
 
 def unfolded(path, net, lessons):
-    """Fills `net` with what `path` says. `lessons`: pictures `[n, 2, height, width]`, some hundreds, as training shows them."""
+    """Fills `net` with what `path` says. `lessons`: pictures `[n, CHANNELS, height, width]`, some hundreds, as training shows them."""
     graph = onnx.load(path).graph
     saved = {part.name: torch.tensor(numpy_helper.to_array(part)) for part in graph.initializer}
     told = [[saved[name] for name in node.input[1:]] for node in graph.node if node.op_type == "Conv"]

@@ -11,7 +11,7 @@ use crate::perception::{VisionOptions, locate};
 use crate::sensors::mqtt::tls;
 use crate::shop::problems::{Problem, Problems};
 use crate::shop::{CameraKind, LoginError, RtspAddress, Shop};
-use crate::sim::render::{FloorShown, floor_shown, hang::known};
+use crate::sim::render::{FloorShown, floor_shown, known};
 use std::fmt::Write;
 use std::net::IpAddr;
 use std::os::unix::fs::PermissionsExt;
@@ -85,7 +85,6 @@ pub fn look(args: &CheckArgs) -> Looked {
         Ok((read, mut warnings)) => {
             looked.problems.append(&mut warnings);
             looked.summary.push(told(&read));
-            looked.summary.extend(shown(&read));
             looked.shop = Some(read);
         }
         Err(mut found) => looked.problems.append(&mut found),
@@ -107,7 +106,7 @@ pub fn look(args: &CheckArgs) -> Looked {
 }
 
 pub fn check(args: &CheckArgs) -> Report {
-    let looked = look(args);
+    let mut looked = look(args);
     let mut text = String::new();
     if let Some(file) = config_file(args) {
         let _ = writeln!(text, "config {}", file.display());
@@ -118,6 +117,8 @@ pub fn check(args: &CheckArgs) -> Report {
     for problem in &problems {
         let _ = writeln!(text, "{} {problem}", if problem.is_error() { "error  " } else { "warning" });
     }
+    // Not in `look`: a start and a reload have no use for it.
+    looked.summary.extend(looked.shop.as_ref().and_then(shown));
     for line in looked.summary {
         let _ = writeln!(text, "{line}");
     }

@@ -29,16 +29,13 @@ const GREY: &str = "[input]\nname = \"luma\"\nsize = [16, 8]\nlayout = \"nchw\"\
 
 /// 16 x 8, black with one bright pixel at each of `at`.
 fn picture(at: &[(usize, usize)]) -> Frame {
-    let mut luma = vec![0; 16 * 8];
-    at.iter().for_each(|(x, y)| luma[y * 16 + x] = 230);
-    let planes = [Plane { data: &luma, stride: 16 }, Plane { data: &[128; 64], stride: 16 }];
-    Frame::copy((16, 8), Pixels::Nv12, &planes, ShopTime(0)).unwrap()
+    lit(at, 230)
 }
 
-/// 16 x 8, black with one pixel of so much of white.
-fn grey((x, y): (usize, usize), share: f64) -> Frame {
+/// The same with pixels of this level.
+fn lit(at: &[(usize, usize)], level: u8) -> Frame {
     let mut luma = vec![0; 16 * 8];
-    luma[y * 16 + x] = (255.0 * share).round() as u8;
+    at.iter().for_each(|(x, y)| luma[y * 16 + x] = level);
     let planes = [Plane { data: &luma, stride: 16 }, Plane { data: &[128; 64], stride: 16 }];
     Frame::copy((16, 8), Pixels::Nv12, &planes, ShopTime(0)).unwrap()
 }
@@ -82,9 +79,11 @@ fn camera_models_say_how_sure_they_must_be_and_the_config_goes_before_them() {
         let mut detector = Detector::of(&options).unwrap();
         assert_eq!(detector.sure(), sure, "{story}");
         // Half as sure is told, too: it may be who was there a moment ago.
-        let faint = detector.look(&grey((3, 3), 0.6 * sure), None).unwrap();
-        let fainter = detector.look(&grey((3, 3), 0.4 * sure), None).unwrap();
-        assert_eq!((faint.len(), fainter.len()), (1, 0), "{story}");
+        let found = [0.6, 0.4].map(|share| {
+            let somebody = lit(&[(3, 3)], (255.0 * share * sure).round() as u8);
+            detector.look(&somebody, None).unwrap().len()
+        });
+        assert_eq!(found, [1, 0], "{story}");
     }
 }
 

@@ -11,13 +11,13 @@ use super::summary::Summary;
 use super::{Length, Measure};
 use crate::base::ShopTime;
 use crate::base::time::Clock;
-use crate::commands::demo::{open, stage::Stage};
+use crate::commands::demo::{LAST_WORDS, open, stage::Stage};
 use crate::commands::fast::Method;
 use crate::commands::score::{self, Billed, EventScore, TokenReceipt};
 use crate::commands::trial::{Made, Tried, tries};
 use crate::events::Observation;
 use crate::shop::Shop;
-use crate::sim::live::{Happened, Heard, Live};
+use crate::sim::live::{Happened, Heard};
 use crate::sim::play::Play;
 use crate::sim::playback::STEP_US;
 use crate::sim::render::views::equipped;
@@ -27,13 +27,11 @@ use crate::sim::truth::{TruthLine, VisitTruth};
 use crate::sim::{Gates, suite};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 pub const PROMISES: [Promise; 1] = [Promise { figure: "accuracy.pixels.f1", bar: Bar::AtLeast(0.93), unit: "" }];
 
 const FLOOR_M2: f64 = 30.0;
-/// Receipts of the last visits get this long.
-const LAST_WORDS: Duration = Duration::from_secs(20);
 
 /// Shops, of kinds that are held back from training; parties that tap in each, over so many minutes: one to five are inside, as in the
 /// quiet hours of the day's suite.
@@ -55,15 +53,15 @@ pub fn measure(how: Measure, notes: &mut Vec<String>) -> Result<Vec<Figure>, Str
     let (mut came, mut let_in) = (0, 0);
     for k in 0..shops {
         let shop = shops::sized(Part::HeldBack, how.seed * 100 + k, FLOOR_M2);
-        let play = |shop: Shop| suite::crowd(format!("pixels-{}", k + 1), Arc::new(shop), parties, minutes);
+        let name = format!("pixels-{}", k + 1);
+        let play = |shop: Shop| suite::crowd(name.clone(), Arc::new(shop), parties, minutes);
         let till = runtime.block_on(staged(&play(equipped(&shop, &hung(&shop, how.seed)))?, how.seed))?;
         let prices = score::prices(&shop);
         let receipts: Vec<TokenReceipt> = till.receipts.into_values().collect();
         let score = score::of(&till.visits, &receipts, Billed::Picker, &prices);
-        (came, let_in) = (came + till.asked, let_in + till.visit_tokens.len());
-        let name = format!("pixels-{}", k + 1);
-        tried.push(Tried { case: name, by_method: vec![Made { score, events: EventScore::default() }], ceiling: None });
+        (came, let_in) = (came + till.tap_tokens.len(), let_in + till.visit_tokens.len());
         sending.push(play(shop)?);
+        tried.push(Tried { case: name, by_method: vec![Made { score, events: EventScore::default() }], ceiling: None });
     }
     let seen = Summary::of("pixels", &tried, |tried| &tried.by_method[0]);
     let told = tries(&sending, how.seed..how.seed + 1, &[Method::default()])?;
@@ -91,7 +89,7 @@ async fn staged(play: &Play, seed: u64) -> Result<Till, String> {
 
 async fn live(play: &Play, seed: u64, stage: &mut Stage) -> Result<Till, String> {
     let goods = Arc::new(Goods::of(&play.told, seed));
-    let mut live: Live = open(stage, seed, &play.world, &goods).await?;
+    let mut live = open(stage, seed, &play.world, &goods).await?;
     let clock = Clock::anchored_after(ShopTime(0));
     let start_us = clock.now().0;
     let planned = play.plan(seed, start_us)?;
@@ -119,8 +117,7 @@ async fn live(play: &Play, seed: u64, stage: &mut Stage) -> Result<Till, String>
 /// What the gate, the daemon's events and the truth say of who came.
 #[derive(Default)]
 struct Till {
-    /// Taps, and who showed what at which.
-    asked: usize,
+    /// What was shown at which tap.
     tap_tokens: BTreeMap<String, String>,
     /// Of visits that began.
     visit_tokens: BTreeMap<String, String>,
@@ -134,8 +131,7 @@ impl Till {
     fn hear(&mut self, happened: Happened) {
         match happened {
             Happened::Device(Observation::Tap(tap)) => {
-                self.asked +=
-                    usize::from(self.tap_tokens.insert(tap.tap_id.to_string(), tap.credential.token).is_none());
+                self.tap_tokens.insert(tap.tap_id.to_string(), tap.credential.token);
             }
             Happened::Heard(Heard::Decision { decision, .. }) => {
                 let token = self.tap_tokens.get(decision.tap_id.as_str()).filter(|_| decision.open);
@@ -161,7 +157,7 @@ impl Till {
         }
     }
 
-    /// Whether everybody who came in has gone, and who has something to pay for knows it.
+    /// Whether everybody who came in has gone.
     fn is_settled(&self) -> bool {
         self.visit_tokens.keys().all(|visit| self.closed.contains(visit))
     }

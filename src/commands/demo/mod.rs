@@ -33,7 +33,7 @@ use std::time::{Duration, Instant};
 /// The daemon starts in under a second; loading a model on a busy machine takes longer.
 const STARTS: Duration = Duration::from_secs(60);
 /// After the end, receipts and charges still on their way get this long.
-const LAST_WORDS: Duration = Duration::from_secs(20);
+pub(super) const LAST_WORDS: Duration = Duration::from_secs(20);
 
 /// Show a whole shop on this machine: broker, shoppers, daemon, upstream.
 #[derive(Clone, Debug, Default, clap::Args)]

@@ -4,12 +4,11 @@
 //! At random ([`views`]) whoever trains sees all manner of pictures; whoever asks what a shop would get has them hung with care
 //! ([`hung`]). A layout whose cameras have projections keeps those.
 
-use super::room::Room;
+use super::sightlines::{Shown, Sightlines, is_walked, middle};
 use super::views::View;
 use crate::base::geometry::within;
 use crate::base::{CameraId, Point2, Point3};
 use crate::shop::pose::Pose;
-use crate::shop::projection::pixel_of;
 use crate::shop::{Camera, CameraKind, Layout, Lens, Shop};
 use crate::sim::chance::Chance;
 
@@ -20,14 +19,8 @@ const TRIED: usize = 512;
 /// What it is worth that a place is seen by a first, a second, a third camera: two tell where somebody stands, and one of them
 /// is soon in somebody's shadow.
 const WORTH: [f64; CAMERAS] = [1.0, 0.6, 0.2, 0.0];
-/// Hips and head of who has to be seen, metres, and how large: 62.5 pixels a metre from the floor to the head, which IEC 62676-4
-/// asks for to observe somebody. Who is looked down upon from straight above is shorter than that.
-const SHOWN_M: [f64; 2] = [0.9, 1.5];
-const PIXELS_A_M: f64 = 62.5;
-/// Between the places that are asked for, metres.
-const STEP_M: f64 = 0.5;
 /// Walls are taken to end here, metres; no camera hangs higher.
-const CEILING_M: f64 = 4.7;
+pub(super) const CEILING_M: f64 = 4.7;
 /// A camera is not said to see further than this, metres.
 const FAR_M: f64 = 8.0;
 
@@ -52,70 +45,22 @@ pub(super) fn best(tried: usize, shop: &Shop, seed: u64) -> Vec<View> {
     let mut places = Places::new(shop, seed);
     let tried: Vec<Place> = (0..tried).map(|_| places.next()).collect();
     let sightlines = Sightlines::new(shop, seed);
-    let seen: Vec<Vec<bool>> = tried.iter().map(|place| sightlines.of(&place.view(0))).collect();
+    let seen: Vec<Vec<Shown>> = tried.iter().map(|place| sightlines.of(&place.view(0))).collect();
     let mut worth = vec![0; sightlines.floor.len()];
     let mut chosen: Vec<usize> = Vec::new();
     for _ in 0..CAMERAS {
-        let gain = |n: usize| (0..worth.len()).filter(|&k| seen[n][k]).map(|k| WORTH[worth[k]]).sum::<f64>();
+        let gain =
+            |n: usize| (0..worth.len()).filter(|&k| seen[n][k] == Shown::Well).map(|k| WORTH[worth[k]]).sum::<f64>();
         // The first of equals.
         let better = |a: &usize, b: &usize| gain(*a).total_cmp(&gain(*b)).then(b.cmp(a));
         let best = (0..tried.len()).filter(|n| !chosen.contains(n)).max_by(better).expect("more are tried than hang");
-        worth.iter_mut().zip(&seen[best]).filter(|(_, seen)| **seen).for_each(|(views, _)| *views += 1);
+        worth.iter_mut().zip(&seen[best]).filter(|(_, seen)| **seen == Shown::Well).for_each(|(views, _)| *views += 1);
         chosen.push(best);
     }
     chosen.iter().enumerate().map(|(k, n)| tried[*n].view(k)).collect()
 }
 
-/// How much of a shop's floor cameras show.
-#[derive(Clone, Copy, Debug)]
-pub struct FloorShown {
-    /// Share where somebody who stands there shows in some camera from the hips up, nothing in the way; nobody else is considered.
-    pub at_all: f64,
-    /// And is large enough in it ([`PIXELS_A_M`]).
-    pub well: f64,
-    /// The largest part that no camera shows at all: about where, and how many m2.
-    pub blind: Option<(Point2, f64)>,
-}
-
-/// How much of the floor these cameras show, asked for every half metre.
-pub fn floor_shown(shop: &Shop, seen_from: &[View]) -> FloorShown {
-    // What stands in the way follows from the layout alone; the seed is for its colours.
-    let sightlines = Sightlines::new(shop, 0);
-    let floor = &sightlines.floor;
-    let mut shown = vec![(false, false); floor.len()];
-    for view in seen_from {
-        let (seen, well) = (sightlines.shown(view), sightlines.of(view));
-        shown.iter_mut().zip(seen.into_iter().zip(well)).for_each(|(all, own)| *all = (all.0 | own.0, all.1 | own.1));
-    }
-    let share = |shown: usize| shown as f64 / floor.len().max(1) as f64;
-    let blind = patches((0..floor.len()).filter(|&place| !shown[place].0).map(|place| floor[place]).collect());
-    let largest = blind.into_iter().max_by_key(Vec::len);
-    FloorShown {
-        at_all: share(shown.iter().filter(|shown| shown.0).count()),
-        well: share(shown.iter().filter(|shown| shown.1).count()),
-        blind: largest.map(|patch| (middle(&patch), patch.len() as f64 * STEP_M * STEP_M)),
-    }
-}
-
-/// Places that touch, side by side.
-fn patches(mut places: Vec<Point2>) -> Vec<Vec<Point2>> {
-    let mut patches = Vec::new();
-    while let Some(first) = places.pop() {
-        let mut patch = vec![first];
-        let mut reached = 0;
-        while let Some(at) = patch.get(reached).copied() {
-            reached += 1;
-            let (touching, rest) = places.into_iter().partition(|p: &Point2| p.distance(at) < 1.2 * STEP_M);
-            patch.extend::<Vec<Point2>>(touching);
-            places = rest;
-        }
-        patches.push(patch);
-    }
-    patches
-}
-
 /// Cameras of the layout that pictures can be drawn for.
-/// Cameras whose pictures can be put on the floor.
 pub fn known(layout: &Layout) -> Vec<View> {
     let seen = layout.cameras.values().filter(|camera| camera.projection.is_some());
     seen.map(|camera| View { camera: camera.clone(), lens: layout.lenses.get(&camera.id).copied() })
@@ -181,71 +126,6 @@ impl Places<'_> {
         let pose = Pose::looking_at(eye, target).unwrap_or(Pose::new(eye, [std::f64::consts::PI, 0.0, 0.0]));
         Place { lens, pose: rolled(pose, chance.between(-0.04, 0.04)) }
     }
-}
-
-/// Which of a shop's floor a camera shows, bays and walls considered.
-struct Sightlines {
-    room: Room,
-    floor: Vec<Point2>,
-}
-
-impl Sightlines {
-    fn new(shop: &Shop, seed: u64) -> Sightlines {
-        let layout = &shop.layout;
-        let (mut low, mut high) = (Point2::new(f64::MAX, f64::MAX), Point2::new(f64::MIN, f64::MIN));
-        for p in &layout.outline {
-            (low, high) = (Point2::new(low.x.min(p.x), low.y.min(p.y)), Point2::new(high.x.max(p.x), high.y.max(p.y)));
-        }
-        let steps = |from: f64, to: f64| {
-            (0..((to - from).max(0.0) / STEP_M) as u32).map(move |k| from + STEP_M * (f64::from(k) + 0.5))
-        };
-        let floor = steps(low.x, high.x)
-            .flat_map(|x| steps(low.y, high.y).map(move |y| Point2::new(x, y)))
-            .filter(|p| is_walked(layout, *p))
-            .collect();
-        Sightlines { room: Room::new(shop, seed, CEILING_M), floor }
-    }
-
-    /// Of each place of the floor, whether somebody who stands there shows from the hips up, and large enough.
-    fn of(&self, view: &View) -> Vec<bool> {
-        let [_, head_m] = SHOWN_M;
-        let is_large = |p: Point2| {
-            let ends = pixel(view, p.at_height(0.0)).zip(pixel(view, p.at_height(head_m)));
-            ends.is_some_and(|(feet, head)| feet.distance(head) >= PIXELS_A_M * head_m)
-        };
-        self.floor.iter().map(|p| is_large(*p) && self.shows(view, *p)).collect()
-    }
-
-    /// The same, however small.
-    fn shown(&self, view: &View) -> Vec<bool> {
-        self.floor.iter().map(|p| self.shows(view, *p)).collect()
-    }
-
-    fn shows(&self, view: &View, p: Point2) -> bool {
-        let (w, h) = view.camera.size;
-        let in_picture = |at: Point2| (0.0..f64::from(w)).contains(&at.x) && (0.0..f64::from(h)).contains(&at.y);
-        let eye = view.eye();
-        SHOWN_M
-            .iter()
-            .map(|z| p.at_height(*z))
-            .all(|at| pixel(view, at).is_some_and(in_picture) && self.room.is_free(eye, at))
-    }
-}
-
-/// Where a camera shows a point, lens and all.
-fn pixel(view: &View, at: Point3) -> Option<Point2> {
-    let ideal = view.camera.projection.as_ref().and_then(|projection| pixel_of(projection, at))?;
-    Some(view.lens.map_or(ideal, |lens| lens.distort(ideal)))
-}
-
-/// Whether people walk there: inside, and not in a bay.
-fn is_walked(layout: &Layout, p: Point2) -> bool {
-    within(&layout.outline, p) && !layout.bays.values().any(|bay| within(&bay.footprint, p))
-}
-
-fn middle(outline: &[Point2]) -> Point2 {
-    let n = outline.len().max(1) as f64;
-    Point2::new(outline.iter().map(|p| p.x).sum::<f64>() / n, outline.iter().map(|p| p.y).sum::<f64>() / n)
 }
 
 /// 25 cm into the room from each corner that stands out.

@@ -26,6 +26,7 @@ pub mod renderer;
 pub mod room;
 pub mod scene;
 pub mod sensor;
+mod sightlines;
 pub mod solid;
 pub mod stance;
 #[cfg(test)]
@@ -34,8 +35,9 @@ pub mod views;
 
 pub use filming::Filming;
 pub use goods::Goods;
-pub use hang::{FloorShown, floor_shown, hung, views};
+pub use hang::{hung, known, views};
 pub use label::Label;
 pub use renderer::{Renderer, Studio};
 pub use scene::{Cast, Figure, Now, Scene};
+pub use sightlines::{FloorShown, floor_shown};
 pub use views::View;
