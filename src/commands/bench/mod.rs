@@ -21,6 +21,7 @@ mod vision;
 
 use figure::{Bar, Figure, Promise};
 use std::io::Write;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 /// Measure what docs/spec.md promises.
@@ -42,6 +43,10 @@ pub struct BenchArgs {
     /// What is left to chance, is left to this
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// Keep what shops of accuracy.pixels recorded, with the truth and the receipts, in this new directory: for `carryout replay`
+    /// and `carryout score`
+    #[arg(long, value_name = "DIR")]
+    keep: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,9 +58,10 @@ enum Length {
 
 /// How much is to be measured.
 #[derive(Clone, Copy, Debug)]
-struct Measure {
+struct Measure<'a> {
     length: Length,
     seed: u64,
+    keep: Option<&'a Path>,
 }
 
 struct Group {
@@ -86,10 +92,11 @@ pub fn run(args: &BenchArgs) -> Result<(), String> {
         (_, true) => Length::Long,
         _ => Length::Short,
     };
+    let how = Measure { length, seed: args.seed, keep: args.keep.as_deref() };
     for group in chosen(&args.names)? {
         let began = Instant::now();
         let mut notes = Vec::new();
-        let figures = (group.measure)(Measure { length, seed: args.seed }, &mut notes).unwrap_or_else(|why| {
+        let figures = (group.measure)(how, &mut notes).unwrap_or_else(|why| {
             eprintln!("carryout bench {}: not measured: {why}", group.name);
             group.promises.iter().map(|promise| promise.measured(None, 0)).collect()
         });

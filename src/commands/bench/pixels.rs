@@ -24,7 +24,7 @@ use crate::sim::render::views::equipped;
 use crate::sim::render::{Goods, hung};
 use crate::sim::shops::{self, Part};
 use crate::sim::truth::{TruthLine, VisitTruth};
-use crate::sim::{Gates, suite};
+use crate::sim::{Gates, record, suite};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Instant;
@@ -55,10 +55,15 @@ pub fn measure(how: Measure, notes: &mut Vec<String>) -> Result<Vec<Figure>, Str
         let shop = shops::sized(Part::HeldBack, how.seed * 100 + k, FLOOR_M2);
         let name = format!("pixels-{}", k + 1);
         let play = |shop: Shop| suite::crowd(name.clone(), Arc::new(shop), parties, minutes);
-        let till = runtime.block_on(staged(&play(equipped(&shop, &hung(&shop, how.seed)))?, how.seed))?;
+        let till = runtime.block_on(staged(&play(equipped(&shop, &hung(&shop, how.seed)))?, how))?;
         let prices = score::prices(&shop);
+        let visits = till
+            .truth
+            .into_iter()
+            .filter_map(|line| if let TruthLine::Visit(visit) = line { Some(visit) } else { None });
+        let visits: Vec<VisitTruth> = visits.collect();
         let receipts: Vec<TokenReceipt> = till.receipts.into_values().collect();
-        let score = score::of(&till.visits, &receipts, Billed::Picker, &prices);
+        let score = score::of(&visits, &receipts, Billed::Picker, &prices);
         (came, let_in) = (came + till.tap_tokens.len(), let_in + till.visit_tokens.len());
         sending.push(play(shop)?);
         tried.push(Tried { case: name, by_method: vec![Made { score, events: EventScore::default() }], ceiling: None });
@@ -77,13 +82,21 @@ pub fn measure(how: Measure, notes: &mut Vec<String>) -> Result<Vec<Figure>, Str
     Ok(vec![PROMISES[0].measured(Some(seen.f1.value), seen.carts)])
 }
 
-async fn staged(play: &Play, seed: u64) -> Result<Till, String> {
-    let mut stage = Stage::rendering(Shop::clone(&play.told))?;
-    let played = live(play, seed, &mut stage).await;
+async fn staged(play: &Play, how: Measure<'_>) -> Result<Till, String> {
+    let kept = how.keep.map(|dir| dir.join(&play.name));
+    let mut stage = Stage::rendering(Shop::clone(&play.told), kept.as_deref())?;
+    let recording = kept.map(|_| stage.recording());
+    let played = live(play, how.seed, &mut stage).await;
     // Children are stopped whatever happened.
     let stopped = stage.strike().await;
     let till = played?;
     stopped?;
+    if let Some(dir) = recording {
+        let receipts: Vec<&TokenReceipt> = till.receipts.values().collect();
+        record::truth(&till.truth, &dir)
+            .and_then(|()| record::write_lines(&dir.join(record::RECEIPTS), &receipts))
+            .map_err(|error| format!("writing into {}: {error}", dir.display()))?;
+    }
     Ok(till)
 }
 
@@ -124,7 +137,7 @@ struct Till {
     closed: BTreeSet<String>,
     /// The latest of each visit.
     receipts: BTreeMap<String, TokenReceipt>,
-    visits: Vec<VisitTruth>,
+    truth: Vec<TruthLine>,
 }
 
 impl Till {
@@ -152,8 +165,8 @@ impl Till {
                     _ => {}
                 }
             }
-            Happened::Truth(TruthLine::Visit(visit)) => self.visits.push(visit),
-            Happened::Device(_) | Happened::Heard(_) | Happened::Truth(_) => {}
+            Happened::Truth(line) => self.truth.push(line),
+            Happened::Device(_) | Happened::Heard(_) => {}
         }
     }
 

@@ -58,9 +58,9 @@ impl Stage {
         Stage::of(if rendered { rendered_shop()? } else { demo_shop()? }, rendered, args)
     }
 
-    /// The same for a shop whose cameras all show rendered pictures.
-    pub fn rendering(shop: Shop) -> Result<Stage, String> {
-        Stage::of(shop, true, &DemoArgs::default())
+    /// The same for a shop whose cameras all show rendered pictures. `keep`: a new directory that stays, with a recording.
+    pub fn rendering(shop: Shop, keep: Option<&Path>) -> Result<Stage, String> {
+        Stage::of(shop, true, &DemoArgs { keep: keep.map(Path::to_owned), ..DemoArgs::default() })
     }
 
     fn of(shop: Shop, rendered: bool, args: &DemoArgs) -> Result<Stage, String> {
@@ -145,7 +145,7 @@ impl Stage {
         let wrote = |err: io::Error| format!("writing into {}: {err}", self.home.dir.display());
         self.home.furnish(&self.shop, "`carryout demo`").map_err(wrote)?;
         let program = std::env::current_exe().map_err(|err| format!("finding this executable: {err}"))?;
-        let recording = self.home.dir.join("recording").display().to_string();
+        let recording = self.recording().display().to_string();
         let more = ["--record", recording.as_str()];
         let daemon = Daemon::start(Command::new(program), &self.home, if self.record { &more } else { &[] });
         self.daemon = Some(daemon.map_err(|err| format!("starting the daemon: {err}"))?);
@@ -162,6 +162,11 @@ impl Stage {
         if let Some(daemon) = self.daemon.take() {
             daemon.kill();
         }
+    }
+
+    /// Where a kept stage's daemon records.
+    pub fn recording(&self) -> PathBuf {
+        self.home.dir.join("recording")
     }
 
     pub fn ledger(&self) -> PathBuf {
