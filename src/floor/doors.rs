@@ -1,19 +1,24 @@
 //! People in and out: openings, passages, crossings of lines.
 //!
 //! A tap opens its gate (`taps`). Whoever passes on an opening shops on that visit; whoever passes on none is a visit
-//! without payer. A passage and a track crossing the line within 1.5 s of each other are one person.
+//! without payer. A passage and a track crossing the line within 1.5 s of each other are one person. Who is first seen in the middle of the shop
+//! is looked for among the missing ([`super::missing`]).
 
+use super::missing::OWED_US;
 use super::{CameraState, Device, Floor};
 use crate::base::time::{MS_US, SECOND_US};
 use crate::base::{BodyId, CameraId, GateId, Point2, ShopTime, VisitId};
 use crate::carts::policy::Join;
 use crate::events::{Direction, Fact, Opening, Passage, People, Reason};
+use crate::tracking::Body;
 use std::collections::BTreeMap;
 
 /// Nobody further from the reader than this made the tap, metres.
 const READER_M: f64 = 1.5;
-/// Nobody further from the gate line than this made the passage, metres.
+/// Nobody further from the gate line than this made the passage, metres,
 const BEAM_M: f64 = 1.5;
+/// from so long before it on, ms.
+const NEAR_MS: i64 = 500;
 /// A beam and a track crossing within this are one person, us.
 const SAME_PASSAGE_US: i64 = 1_500 * MS_US;
 /// The picture of a passage is this late at most, us: 10 looks a second, and a body is clear of the line after 0.2 s.
@@ -24,9 +29,11 @@ const RETURN_US: i64 = 3 * SECOND_US;
 const CLEAR_M: f64 = 0.15;
 /// Pictures and beams reach us this late, us: an opening still counts.
 pub(super) const LATE_US: i64 = 500 * MS_US;
-/// A body that appears in the middle of the shop is a visit of its own after this long.
+/// A body that appears in the middle of the shop is a visit of its own after this long,
 const STRAY_US: i64 = 3 * SECOND_US;
-
+/// and where the nearest door has a beam that counts, after this: they miss who walks close behind another, but a double of somebody, or a thing that looks
+/// like somebody, is more frequent.
+const UNCOUNTED_US: i64 = 15 * SECOND_US;
 /// Who beams have not counted is believed in as long as a camera has seen them within this, us.
 const GHOST_US: i64 = 3 * SECOND_US;
 
@@ -59,13 +66,13 @@ impl Opened {
     }
 }
 
-/// A passage that no track has explained yet.
+/// A passage that no track has explained yet, until when one is looked for.
 #[derive(Clone, Debug)]
 pub(super) struct Passing {
-    t: ShopTime,
-    gate: GateId,
+    pub t: ShopTime,
+    pub gate: GateId,
     direction: Direction,
-    until: ShopTime,
+    pub until: ShopTime,
 }
 
 /// Bodies of a visit that beams counted.
@@ -159,26 +166,33 @@ impl Floor {
         let due: Vec<Passing> = due;
         for Passing { t, gate, direction, .. } in due {
             let Some(line) = self.shop.layout.gates.get(&gate).map(|gate| gate.line) else { continue };
-            let to_line = |at: Point2| line.distance(at);
+            let to_line = |body: &Body| line.distance(body.last().floor);
+            // How near to the line it was just then. Without eyes, where it was last.
+            let blind = self.live_cameras().next().is_none();
+            let passed = |body: &Body| match blind {
+                true => to_line(body),
+                false => body
+                    .during(t.plus_ms(-NEAR_MS), self.now)
+                    .map(|sighting| line.distance(sighting.floor))
+                    .fold(f64::INFINITY, f64::min),
+            };
             let body = match direction {
                 Direction::In => {
                     let fresh = |floor: &Floor, body: BodyId| floor.books.open_visit_of(body).is_none();
                     let bound = self.gates[&gate].openings.iter().filter_map(|opened| opened.body).find(|body| {
-                        let near = |b: &crate::tracking::Body| line.distance(b.last().floor) <= BEAM_M;
-                        self.plan.body(*body).is_some_and(near) && fresh(self, *body)
+                        self.plan.body(*body).is_some_and(|body| to_line(body) <= BEAM_M) && fresh(self, *body)
                     });
-                    let body = bound.or_else(|| self.nearest(to_line, BEAM_M, fresh));
-                    let middle = line.from.toward(line.to, 0.5);
+                    let body = bound.or_else(|| self.nearest(passed, BEAM_M, fresh));
                     if body.is_none() && t < self.started {
                         self.expect_who_passed(&gate, t);
                         continue;
                     }
-                    if body.is_none() && self.is_watched(middle) {
-                        // A beam cut twice by one body, or by a bag: eyes on the gate saw nobody.
-                        self.counters.count("passage.nobody");
+                    if body.is_none() && !blind {
+                        // Somebody who is still hidden; or a beam cut twice by one body, or by a bag.
+                        self.owed.push(Passing { t, gate, direction, until: ShopTime(t.0 + OWED_US) });
                         continue;
                     }
-                    let body = body.unwrap_or_else(|| self.plan.imagine(self.now, middle));
+                    let body = body.unwrap_or_else(|| self.plan.imagine(self.now, line.from.toward(line.to, 0.5)));
                     self.enter_counted(body, Some(&gate), t);
                     body
                 }
@@ -192,7 +206,7 @@ impl Floor {
                         let lost = floor.plan.body(body).is_some_and(|b| floor.now.since(b.last().t) > SECOND_US);
                         lost && settled(floor, body)
                     };
-                    let near = self.nearest(to_line, BEAM_M, settled);
+                    let near = self.nearest(passed, BEAM_M, settled).or_else(|| self.nearest(to_line, BEAM_M, settled));
                     let Some(body) = near.or_else(|| self.nearest(to_line, f64::INFINITY, unseen)) else {
                         self.counters.count("passage.nobody");
                         continue;
@@ -206,7 +220,7 @@ impl Floor {
     }
 
     /// Whether a live camera sees this place.
-    fn is_watched(&self, at: Point2) -> bool {
+    pub(super) fn is_watched(&self, at: Point2) -> bool {
         let covers = |id: &crate::base::CameraId| {
             self.shop.layout.cameras.get(id).is_some_and(|camera| crate::base::geometry::within(&camera.covers, at))
         };
@@ -295,15 +309,13 @@ impl Floor {
     /// Notices lines being crossed by a body that `camera` sees at `at`, and that was seen by any at `last` before.
     fn follow(&mut self, body: BodyId, camera: &CameraId, last: Point2, at: Point2, t: ShopTime) {
         let shop = self.shop.clone();
-        let gates = shop.layout.gates.values().map(|gate| (Some(&gate.id), &gate.line));
-        let exits = shop.layout.exit_lines.iter().map(|line| (None, line));
         // A body new to this camera is on the side where it was last known (seen elsewhere, journalled, just born).
         let new = || Followed { at: t, to: last, astride: Vec::new() };
         let known = self.followed.get_mut(&body).and_then(|cameras| cameras.remove(camera));
         let known = known.filter(|followed| t.since(followed.at) <= SECOND_US);
         let Followed { to: from, astride, .. } = known.unwrap_or_else(new);
         let mut still_astride = Vec::new();
-        for (i, (gate, line)) in gates.chain(exits).enumerate() {
+        for (i, (gate, line)) in shop.layout.lines().enumerate() {
             let stood = astride.iter().find(|(line, ..)| *line == i);
             if stood.is_none() && line.is_far_from_way(from, at) {
                 continue;
@@ -343,9 +355,23 @@ impl Floor {
 
     /// Notes that a track crossed a line; whether a beam had counted it already.
     fn crossed(&mut self, body: BodyId, gate: Option<&GateId>, direction: Direction, t: ShopTime) -> bool {
+        // Each camera sees it, and it is one.
+        let again = |crossing: &Crossing| {
+            crossing.body == body && crossing.direction == direction && crossing.t.since(t).abs() <= SAME_PASSAGE_US
+        };
+        if self.crossings.iter().any(|crossing| again(crossing) && crossing.counted) {
+            return false;
+        }
+        self.crossings.retain(|crossing| !again(crossing));
         let same =
             |p: &Passing| Some(&p.gate) == gate && p.direction == direction && p.t.since(t).abs() <= SAME_PASSAGE_US;
-        let counted = self.passing.iter().position(same).map(|i| self.passing.remove(i)).is_some();
+        let owed =
+            |p: &Passing| Some(&p.gate) == gate && p.direction == direction && (0..=OWED_US).contains(&t.since(p.t));
+        let counted = match self.passing.iter().position(same) {
+            Some(i) => Some(self.passing.remove(i)),
+            None => self.owed.iter().position(owed).map(|i| self.owed.remove(i)),
+        };
+        let counted = counted.is_some();
         self.crossings.push(Crossing { t, body, gate: gate.cloned(), direction, counted });
         counted
     }
@@ -354,6 +380,9 @@ impl Floor {
     /// turned round, or was taken for somebody else at the gate: unless they tapped, it was not opened for them.
     fn enter(&mut self, body: BodyId, gate: Option<&GateId>, t: ShopTime) {
         self.stepping_in.remove(&body);
+        if self.books.visit_of(body).is_some() {
+            self.plan.undress(body);
+        }
         let policy_join = self.options.policy.join;
         let books = &self.books;
         let turned = books.left_since(body, ShopTime(t.0 - RETURN_US)).map(|visit| (visit.id, visit.is_open()));
@@ -399,7 +428,7 @@ impl Floor {
     }
 
     /// A body came in, unless it is known to have, and a beam counted it.
-    fn enter_counted(&mut self, body: BodyId, gate: Option<&GateId>, t: ShopTime) {
+    pub(super) fn enter_counted(&mut self, body: BodyId, gate: Option<&GateId>, t: ShopTime) {
         if self.books.open_visit_of(body).is_none() {
             self.enter(body, gate, t);
         }
@@ -431,8 +460,9 @@ impl Floor {
     }
 
     pub(super) fn doors_tick(&mut self) {
-        let old = ShopTime(self.now.0 - 10 * SECOND_US);
+        let old = ShopTime(self.now.0 - 2 * OWED_US);
         self.crossings.retain(|crossing| crossing.t > old);
+        self.give_up_owed();
         for state in self.gates.values_mut() {
             state.openings.retain(|opened| opened.until > old);
         }
@@ -449,6 +479,7 @@ impl Floor {
         gone.into_iter().for_each(|body| self.leave(body));
         self.join_twins();
         self.admit_uncounted();
+        self.find_missing();
         self.adopt_strays();
     }
 
@@ -469,8 +500,7 @@ impl Floor {
             self.plan.body(*body).is_some_and(|b| {
                 let at = b.last().floor;
                 let clear = |line: &crate::base::geometry::Line| line.distance(at) >= CLEAR_M;
-                !layout.is_inside(at)
-                    && layout.gates.values().map(|gate| &gate.line).chain(&layout.exit_lines).all(clear)
+                !layout.is_inside(at) && layout.lines().map(|(_, line)| line).all(clear)
             })
         };
         let out: Vec<BodyId> = inside.filter(is_out).collect();
@@ -484,6 +514,7 @@ impl Floor {
         for (older, newer) in self.plan.twins(self.now) {
             let visit = |body: BodyId| self.books.open_visit_of(body);
             let (kept, gone) = match (visit(older), visit(newer)) {
+                (Some(a), Some(b)) if a.id == b.id && self.is_complete(a) => continue,
                 (Some(a), Some(b)) if a.id == b.id => (older, newer),
                 (Some(_), Some(ghost)) if ghost.payer.is_none() && ghost.claims.is_empty() => (older, newer),
                 (Some(ghost), Some(_)) if ghost.payer.is_none() && ghost.claims.is_empty() => (newer, older),
@@ -493,10 +524,21 @@ impl Floor {
             };
             self.counters.count("bodies.joined");
             self.leave(gone);
-            self.plan.merge(kept, gone);
-            self.followed.remove(&gone);
-            self.stepping_in.remove(&gone);
+            self.become_one(kept, gone);
         }
+    }
+
+    /// Whether beams have counted as many in as are known to be.
+    fn is_complete(&self, visit: &super::Visit) -> bool {
+        let Counted { came, went } = self.counted.get(&visit.id).copied().unwrap_or_default();
+        came > 0 && visit.inside().count() as u32 + went <= came
+    }
+
+    /// `gone` was `kept` all the time.
+    pub(super) fn become_one(&mut self, kept: BodyId, gone: BodyId) {
+        self.plan.merge(kept, gone);
+        self.followed.remove(&gone);
+        self.stepping_in.remove(&gone);
     }
 
     /// Somebody first seen just inside a gate that is open for a visit nobody has entered yet: they came in unseen.
@@ -510,24 +552,40 @@ impl Floor {
         };
         let gate = self.shop.layout.gates.values().find(awaited).map(|gate| gate.id.clone());
         if let Some(gate) = gate.filter(|_| self.books.visit_of(body).is_none()) {
-            self.enter(body, Some(&gate), t);
+            // The beam counts them, has or will.
+            if self.crossed(body, Some(&gate), Direction::In, t) {
+                self.enter_counted(body, Some(&gate), t);
+            } else {
+                self.enter(body, Some(&gate), t);
+            }
         }
     }
 
     /// Seen just now in the shop, and in no visit.
-    fn is_unclaimed(&self, body: &crate::tracking::Body) -> bool {
-        let at = body.last().floor;
+    fn is_unclaimed(&self, body: &Body) -> bool {
+        self.is_visitor(body) && !self.shop.layout.is_doorway(body.last().floor)
+    }
+
+    /// The same, or in a door.
+    pub(super) fn is_visitor(&self, body: &Body) -> bool {
         self.now.since(body.last().t) < SECOND_US
-            && self.shop.layout.is_inside(at)
-            && !self.shop.layout.is_doorway(at)
+            && self.shop.layout.is_inside(body.last().floor)
             && self.books.open_visit_of(body.id).is_none()
+    }
+
+    /// Whether a beam counts in the door nearest to there.
+    fn is_counted_at(&self, at: Point2) -> bool {
+        let nearest = self.shop.layout.lines().min_by(|a, b| a.1.distance(at).total_cmp(&b.1.distance(at)));
+        nearest.and_then(|(gate, _)| gate).is_some_and(|gate| self.gates[gate].has_beam)
     }
 
     /// Whoever crossed a line whose beam has not counted them, and has gone on into the shop.
     fn admit_uncounted(&mut self) {
         let has_come_in = |(body, (t, _)): &(&BodyId, &(ShopTime, GateId))| {
-            let body = self.plan.body(**body);
-            self.now.since(*t) >= SAME_PASSAGE_US && body.is_some_and(|body| self.is_unclaimed(body))
+            let Some(body) = self.plan.body(**body) else { return false };
+            // Who has left is more often somebody taken for them than somebody who has slipped in again.
+            let after_us = if self.books.visit_of(body.id).is_some() { UNCOUNTED_US } else { SAME_PASSAGE_US };
+            self.now.since(*t) >= after_us && self.is_unclaimed(body)
         };
         let come_in: Vec<BodyId> = self.stepping_in.iter().filter(has_come_in).map(|(body, _)| *body).collect();
         for body in come_in {
@@ -540,9 +598,10 @@ impl Floor {
 
     /// A body in the middle of the shop that belongs to no visit: somebody the cameras missed at the gate.
     fn adopt_strays(&mut self) {
-        let stray = |body: &&crate::tracking::Body| {
+        let stray = |body: &&Body| {
+            let after_us = if self.is_counted_at(body.born.floor) { UNCOUNTED_US } else { STRAY_US };
             self.is_unclaimed(body)
-                && self.now.since(body.born.t) >= STRAY_US
+                && self.now.since(body.born.t) >= after_us
                 && self.books.visit_of(body.id).is_none()
                 && self.shop.layout.is_inside(body.born.floor)
         };
@@ -570,19 +629,19 @@ impl Floor {
 
     pub(super) fn nearest_to_reader(&self, gate: &GateId, fits: impl Fn(&Floor, BodyId) -> bool) -> Option<BodyId> {
         let reader = self.shop.layout.gates.get(gate)?.reader;
-        self.nearest(|at| reader.distance(at), READER_M, fits)
+        self.nearest(|body| reader.distance(body.last().floor), READER_M, fits)
     }
 
     /// The body with the least `distance`, at most `within` metres, among those that fit.
     fn nearest(
         &self,
-        distance: impl Fn(Point2) -> f64,
+        distance: impl Fn(&Body) -> f64,
         within: f64,
         fits: impl Fn(&Floor, BodyId) -> bool,
     ) -> Option<BodyId> {
-        let at = |body: &crate::tracking::Body| distance(body.last().floor);
-        let near = self.plan.bodies().filter(|body| at(body) <= within && fits(self, body.id));
-        near.min_by(|a, b| at(a).total_cmp(&at(b)).then(a.id.cmp(&b.id))).map(|body| body.id)
+        let near = self.plan.bodies().map(|body| (distance(body), body.id));
+        let near = near.filter(|(distance, body)| *distance <= within && fits(self, *body));
+        near.min_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1))).map(|(_, body)| body)
     }
 }
 

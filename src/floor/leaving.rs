@@ -49,7 +49,10 @@ impl Floor {
                 .any(|opened| opened.visit == visit.id && self.now.since(opened.until) < SECOND_US);
             let opened_us = self.now.since(visit.opened);
             let expected = self.dark.expected.iter().any(|(id, _)| *id == visit.id);
-            let over = !waiting && !expected && opened_us > self.options.policy.valid_ms * MS_US + SECOND_US;
+            let over = !waiting
+                && !expected
+                && !self.is_owed(visit.id)
+                && opened_us > self.options.policy.valid_ms * MS_US + SECOND_US;
             return over.then_some(visit.opened);
         }
         if let Some(left) = visit.left() {

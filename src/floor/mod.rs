@@ -11,6 +11,7 @@ mod dark;
 mod doors;
 mod invariants;
 mod leaving;
+mod missing;
 mod money;
 mod shelves;
 mod snapshot;
@@ -67,6 +68,8 @@ pub struct Floor {
     asking: BTreeMap<crate::base::TapId, Asking>,
     crossings: Vec<Crossing>,
     passing: Vec<Passing>,
+    /// Passages of somebody whom no camera has found yet.
+    owed: Vec<Passing>,
     followed: BTreeMap<BodyId, BTreeMap<CameraId, Followed>>,
     /// Bodies that crossed out and may come back, by when they crossed.
     stepping_out: BTreeMap<BodyId, ShopTime>,
@@ -132,6 +135,7 @@ impl Floor {
             asking: BTreeMap::new(),
             crossings: Vec::new(),
             passing: Vec::new(),
+            owed: Vec::new(),
             followed: BTreeMap::new(),
             stepping_out: BTreeMap::new(),
             stepping_in: BTreeMap::new(),

@@ -5,6 +5,9 @@ use crate::base::geometry::{Line, within};
 use crate::base::{BayId, CameraId, GateId, PlateNo, Point2, Point3, ShelfId};
 use std::collections::BTreeMap;
 
+/// An exit line with its middle this close to a gate's line is in the same door, metres.
+const SAME_DOOR_M: f64 = 0.5;
+
 #[derive(Clone, Debug, Default)]
 pub struct Layout {
     /// The floor's outline; a body outside it is outside the shop.
@@ -117,6 +120,15 @@ impl Shelf {
 impl Layout {
     pub fn is_inside(&self, p: Point2) -> bool {
         within(&self.outline, p)
+    }
+
+    /// Every line that people cross to come and go; of a gate, with its name. An exit line in a gate's door is the gate's.
+    pub fn lines(&self) -> impl Iterator<Item = (Option<&GateId>, &Line)> {
+        let of_gates = self.gates.values().map(|gate| (Some(&gate.id), &gate.line));
+        let middle = |line: &Line| line.from.toward(line.to, 0.5);
+        let same_door =
+            move |line: &&Line| self.gates.values().any(|gate| gate.line.distance(middle(line)) <= SAME_DOOR_M);
+        of_gates.chain(self.exit_lines.iter().filter(move |line| !same_door(line)).map(|line| (None, line)))
     }
 
     /// Whether somebody standing here may just have come in: outside the floor, or within a metre of a gate or exit line.

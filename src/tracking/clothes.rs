@@ -102,6 +102,11 @@ impl Clothes {
         }
     }
 
+    /// As one look at them.
+    pub fn vector(&self) -> Option<Vector> {
+        (self.looks > 0).then(|| Vector { space: self.space.clone(), v: self.mean.clone() })
+    }
+
     /// How alike they are to a look, -1..=1; `None` where they are not known.
     fn cosine(&self, seen: &Vector) -> Option<f64> {
         if seen.space != self.space || seen.v.len() != self.mean.len() {

@@ -6,7 +6,7 @@
 
 use super::assign::assign;
 use super::body::{Body, Sighting, Spot};
-use super::clothes::Likeness;
+use super::clothes::{Clothes, Likeness};
 use super::motion::Motion;
 use super::second::{Reading, SecondThoughts};
 use super::seen::{Forecast, Pair, ROUGHLY_M, SIGMA_M, Seen, pair};
@@ -160,6 +160,20 @@ impl Plan {
             }
             kept.tracks.extend(gone.tracks);
         }
+    }
+
+    /// Who comes in may be somebody else than who went out under that name: what they wear is seen anew.
+    pub fn undress(&mut self, id: BodyId) {
+        if let Some(body) = self.bodies.get_mut(&id) {
+            body.clothes = Clothes::default();
+        }
+    }
+
+    /// How much their clothes speak against two bodies being one human, natural log odds; 0 where nothing is known of either's.
+    pub fn unlike(&self, one: BodyId, other: BodyId) -> f64 {
+        let clothes = |id| self.bodies.get(&id).map(|body| &body.clothes);
+        let seen = clothes(other).and_then(Clothes::vector);
+        clothes(one).map_or(0.0, |clothes| self.likeness.cost(clothes, seen.as_ref()))
     }
 
     /// Pairs (older, newer) that have walked as one for a second while no camera ever saw both in one look: one human, born twice

@@ -88,7 +88,7 @@ impl Stage {
         stage
     }
 
-    fn on(shop: Arc<Shop>, policy: PolicyOptions) -> Stage {
+    pub fn on(shop: Arc<Shop>, policy: PolicyOptions) -> Stage {
         let options = FloorOptions { policy: policy.clone(), ..FloorOptions::default() };
         let floor = Floor::new(shop.clone(), options, Books::new(shop.clone()), Counters::default());
         let mut stage = Stage {

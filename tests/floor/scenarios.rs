@@ -321,6 +321,110 @@ fn beams_and_pictures_count_everybody_once() {
 }
 
 #[test]
+fn nobody_comes_out_of_nothing() {
+    check(
+        "whom a beam counted, and cameras see only further in",
+        "0 ann comes
+         0 ann is hidden
+         1 ann taps in
+         2 ann enters
+         2.6 ann passes in
+         4 ann goes 4.5 2.5
+         7 ann is seen
+         9 ann takes cola
+         14 ann leaves
+         18 ann passes out
+         21 all waits",
+        &["charged; 1 cola: 2.50; captured 2.50"],
+    );
+    check(
+        "whom cameras saw come in before the beam said so",
+        "0 ann taps in
+         1 ann enters
+         2.6 ann passes in
+         3 bob taps in
+         4 bob enters
+         4.4 bob passes in
+         6 ann takes cola
+         10 ann leaves
+         13.4 ann passes out
+         16 bob leaves
+         18.5 bob passes out
+         22 all waits",
+        &["charged; 1 cola: 2.50; captured 2.50", "empty"],
+    );
+    check(
+        "who is lost from sight for longer than cameras remember is whoever is missing",
+        "0 ann taps in
+         1 ann enters
+         1.4 ann passes in
+         4 ann goes 4.5 2.5
+         8 ann is hidden
+         75 ann is seen
+         78 ann takes cola
+         84 ann leaves
+         88 ann passes out
+         91 all waits",
+        &["charged; 1 cola: 2.50; captured 2.50"],
+    );
+    let stage = check(
+        "whom a beam counted twice and cameras saw once is one",
+        "0 ann taps in
+         1 ann enters
+         1.4 ann passes in
+         1.6 ann passes in
+         15 ann takes cola
+         20 ann leaves
+         23.3 ann passes out
+         26 all waits",
+        &["charged; 1 cola: 2.50; captured 2.50"],
+    );
+    assert!(stage.entries.iter().filter(|entry| matches!(entry.fact, Fact::Joined { .. })).count() == 1);
+}
+
+#[test]
+fn an_exit_line_in_a_gates_door_is_that_door() {
+    let mut shop = crate::common::world::shop();
+    let line = shop.layout.gates.values().next().expect("a gate").line;
+    shop.layout.exit_lines.push(line);
+    let mut stage = Stage::on(std::sync::Arc::new(shop), PolicyOptions::default());
+    stage.play(
+        "0 ann taps in
+         1 ann enters
+         1.4 ann passes in
+         3 bob comes
+         5 bob goes 1.4 1.0
+         8 bob goes -0.8 1.0
+         9 ann leaves
+         12.3 ann passes out
+         14 all waits",
+    );
+    assert_eq!(stage.outcomes(), ["empty"], "who came no further than the line, uncounted, is no visit");
+}
+
+#[test]
+fn two_who_come_close_together_are_two_to_two_cameras() {
+    for late in [2, 3, 4] {
+        let mut stage = Stage::with_late_eyes(late);
+        stage.play(
+            "0 ann comes
+             0 bob comes
+             0 bob is hidden
+             1 ann taps in
+             2 ann enters
+             2.7 bob enters
+             6 bob is seen
+             8 bob goes 4 2
+             10 ann leaves
+             15 bob leaves
+             25 all waits",
+        );
+        let bodies = stage.floor.books().visits.values().map(|visit| visit.bodies.len());
+        assert_eq!(bodies.collect::<Vec<_>>(), [2], "a camera {late} steps late: the beam counted two");
+    }
+}
+
+#[test]
 fn restricted_goods_wait_for_staff() {
     let mut stage = Stage::new();
     stage.play(
