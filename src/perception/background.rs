@@ -3,7 +3,8 @@
 //! A picture at half its size, luma and both colours, that follows what the camera sees by one level a look (Manzanera and Richefeu, "A
 //! new motion detection algorithm based on Sigma-Delta background estimation", 2007): who walks by changes it by a few levels, a moved
 //! pack is part of it after seconds. Where somebody is found it follows a hundred times more slowly, so that who stands before a shelf for
-//! minutes does not become the shelf. It lives in memory alone.
+//! minutes does not become the shelf. Where nothing has stirred for long nobody is found: people sway, crates do not. It lives in memory
+//! alone.
 
 use super::boxes::Box2;
 use super::detection::Detection;
@@ -16,6 +17,10 @@ const DIFFERS: u8 = 25;
 const CHANGED: f64 = 0.1;
 /// Unless the detector is surer than this: who stands still since the camera began to look is part of the shop, too.
 const BEYOND_DOUBT: f64 = 0.6;
+/// Who stands still stirs some pixels of their box within so many looks, 20 seconds of ten a second,
+const STILL: u32 = 200;
+/// a greater share of it than this; a crate that a detector takes for somebody does not.
+const STIRS: f64 = 0.01;
 /// Looks for one level where somebody is found: 60 levels, a dark coat before a white shelf, in 13 minutes of ten looks a second.
 const SLOWER: u32 = 128;
 
@@ -26,6 +31,9 @@ pub struct Background {
     /// Y, U, V: a plane after the other.
     levels: Vec<u8>,
     looks: u32,
+    /// The picture in which each pixel last differed from itself, a plane after the other, and at which look that was.
+    stirred: Vec<u8>,
+    stirred_at: Vec<u32>,
 }
 
 /// How a picture differs from the shop without people.
@@ -44,7 +52,8 @@ impl Background {
         let size = (frame.width() / 2, frame.height() / 2);
         let picture = halved(frame);
         if size != self.size {
-            *self = Background { size, levels: picture, looks: 0 };
+            let stirred_at = vec![0; size.0 * size.1];
+            *self = Background { size, levels: picture.clone(), looks: 0, stirred: picture, stirred_at };
             return None;
         }
         let change = change(&self.levels, &picture);
@@ -55,12 +64,14 @@ impl Background {
     pub fn learn(&mut self, foreground: &Foreground, found: &mut Vec<Detection>) {
         let Foreground { size, picture, .. } = foreground;
         debug_assert_eq!(*size, self.size, "of another picture");
-        found.retain(|found| found.bounds.score > BEYOND_DOUBT || foreground.share(&found.bounds) >= CHANGED);
         self.looks = self.looks.wrapping_add(1);
+        self.stir(picture);
+        let is_thing = |bounds: &Box2| foreground.share(bounds) < CHANGED || self.stirs(bounds) < STIRS;
+        found.retain(|found| found.bounds.score > BEYOND_DOUBT || !is_thing(&found.bounds));
         let (width, height) = self.size;
         let mut follows = vec![1u8; width * height];
         if !self.looks.is_multiple_of(SLOWER) {
-            for found in found.iter() {
+            for found in found.iter().filter(|found| self.stirs(&found.bounds) >= STIRS) {
                 let (columns, rows) = cells(&found.bounds, self.size);
                 rows.for_each(|row| follows[row * width..][columns.clone()].fill(0));
             }
@@ -72,6 +83,23 @@ impl Background {
             }
         }
     }
+
+    /// Notes which pixels have changed.
+    fn stir(&mut self, picture: &[u8]) {
+        let plane = self.stirred_at.len();
+        for (i, at) in self.stirred_at.iter_mut().enumerate() {
+            let apart = |k: usize| u16::from(self.stirred[k].abs_diff(picture[k]));
+            if apart(i) + apart(plane + i) + apart(2 * plane + i) > u16::from(DIFFERS) {
+                *at = self.looks;
+                [i, plane + i, 2 * plane + i].into_iter().for_each(|k| self.stirred[k] = picture[k]);
+            }
+        }
+    }
+
+    /// The share of a box, as far as it lies in the picture, that has changed lately.
+    fn stirs(&self, bounds: &Box2) -> f64 {
+        share(bounds, self.size, &self.stirred_at, |at| self.looks.wrapping_sub(*at) < STILL)
+    }
 }
 
 impl Foreground {
@@ -82,20 +110,22 @@ impl Foreground {
 
     /// The share of a box, as far as it lies in the picture, that differs.
     pub fn share(&self, bounds: &Box2) -> f64 {
-        let (columns, rows) = cells(bounds, self.size);
-        let all = columns.len() * rows.len();
-        let differ: usize = rows
-            .map(|row| {
-                self.change[row * self.size.0..][columns.clone()].iter().filter(|change| **change > DIFFERS).count()
-            })
-            .sum();
-        if all > 0 { differ as f64 / all as f64 } else { 0.0 }
+        share(bounds, self.size, &self.change, |change| *change > DIFFERS)
     }
 
     /// Whether a pixel of the whole picture, which must be in it, differs.
     pub fn differs(&self, x: usize, y: usize) -> bool {
         self.change[y / 2 * self.size.0 + x / 2] > DIFFERS
     }
+}
+
+/// The share of a box, as far as it lies in a picture of `size`, of which something is true.
+fn share<T>(bounds: &Box2, size: (usize, usize), of: &[T], is_so: impl Fn(&T) -> bool) -> f64 {
+    let (columns, rows) = cells(bounds, size);
+    let all = columns.len() * rows.len();
+    let so: usize =
+        rows.map(|row| of[row * size.0..][columns.clone()].iter().filter(|pixel| is_so(pixel)).count()).sum();
+    if all > 0 { so as f64 / all as f64 } else { 0.0 }
 }
 
 /// Columns and rows of a box that lie in a picture of `size`.
@@ -163,10 +193,16 @@ mod tests {
         Some(foreground)
     }
 
-    /// The share of a box that differs after `looks` at a picture in which the detector finds `people`.
-    fn share_after(looks: usize, picture: &Frame, people: &[Detection], background: &mut Background, of: &Box2) -> f64 {
+    /// The share of a box that differs after `looks`, at one of these pictures after the other, in which the detector finds `people`.
+    fn share_after(
+        looks: usize,
+        pictures: &[Frame],
+        people: &[Detection],
+        background: &mut Background,
+        of: &Box2,
+    ) -> f64 {
         let mut last = None;
-        for _ in 0..looks {
+        for picture in pictures.iter().cycle().take(looks) {
             last = look(background, picture, &mut people.to_vec());
         }
         last.expect("not the first picture").share(of)
@@ -199,24 +235,29 @@ mod tests {
     #[test]
     fn who_stands_for_minutes_is_not_a_shelf_and_what_was_moved_is() {
         let colour = [60, 60, 60];
-        let somebody = picture(&[(THEIRS, colour)]);
-        let empty = picture(&[]);
+        let set_down = [picture(&[(THEIRS, colour)])];
+        // Everybody sways.
+        let aside = Box2 { x: THEIRS.x + 1.0 / 32.0, ..THEIRS };
+        let sways = [THEIRS, aside].map(|at| picture(&[(at, colour)]));
+        let empty = [picture(&[])];
         let begin = || {
             let mut background = Background::default();
-            look(&mut background, &empty, &mut Vec::new());
+            look(&mut background, &empty[0], &mut Vec::new());
             background
         };
         let people = [found(THEIRS, 0.5)];
         // Ten looks a second.
-        for (story, seconds, people, share) in [
-            ("stands for three minutes", 180, &people[..], 1.0),
-            ("a crate set down", 2, &[][..], 1.0),
-            ("a crate set down ten seconds ago", 10, &[][..], 0.0),
+        for (story, seconds, pictures, people, share) in [
+            ("stands for three minutes", 180, &sways[..], &people[..], 1.0),
+            ("a crate set down", 2, &set_down[..], &[][..], 1.0),
+            ("a crate set down ten seconds ago", 10, &set_down[..], &[][..], 0.0),
+            ("a crate that the detector takes for somebody", 15, &set_down[..], &people[..], 1.0),
+            ("and half a minute later", 45, &set_down[..], &people[..], 0.0),
         ] {
-            assert_eq!(share_after(10 * seconds, &somebody, people, &mut begin(), &THEIRS), share, "{story}");
+            assert_eq!(share_after(10 * seconds, pictures, people, &mut begin(), &THEIRS), share, "{story}");
         }
         let mut background = begin();
-        share_after(600, &somebody, &people, &mut background, &THEIRS);
+        share_after(600, &sways, &people, &mut background, &THEIRS);
         assert_eq!(
             share_after(1, &empty, &[], &mut background, &THEIRS),
             0.0,

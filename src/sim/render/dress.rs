@@ -27,6 +27,8 @@ pub struct Dress {
     pub bag: Option<(Bag, Rgb)>,
     /// Arms hang when they have nothing to do; otherwise they are bent, as with a telephone or a basket.
     pub hangs: bool,
+    /// Where in their swaying they are, in turns: nobody sways in step.
+    pub sways: f32,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -192,6 +194,7 @@ impl Dress {
             _ => natural,
         };
         let hangs = own.yes(0.6);
+        let sways = own.unit() as f32;
         let top = worn.cloth(&CLOTHS, 0.42);
         let sleeve = if worn.next() < 0.22 { worn.cloth(&CLOTHS, 0.2) } else { top };
         let sleeve_ends = worn.of(&[0.3, 0.6, 0.8, 1.4, 1.9, 1.95, 1.95, 2.0]);
@@ -228,6 +231,7 @@ impl Dress {
             shoes,
             bag,
             hangs,
+            sways,
         }
     }
 }

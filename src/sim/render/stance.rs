@@ -2,7 +2,7 @@
 //!
 //! Hands that are at a shelf are exactly where the simulator has them; the trunk bends and the knees give until the arm is
 //! long enough, which takes the head along. Hands at rest hang, or stay bent as the simulator has them. Feet walk: one
-//! stands while the other swings.
+//! stands while the other swings. Who stands sways over their feet, as everybody does.
 
 use super::dress::{Dress, left_of};
 use super::solid::{UP, V3, v3};
@@ -30,17 +30,19 @@ pub struct Stance {
     pub scale: f32,
 }
 
-/// How far somebody has walked, metres, and how fast they go, metres a second: where their feet are.
+/// How far somebody has walked, metres, how fast they go, metres a second, and when that is: where their feet are, and how they
+/// sway.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Walk {
     pub walked_m: f64,
     pub speed_m_s: f64,
+    pub t_us: i64,
 }
 
 impl Walk {
     pub fn of(person: &Person, t_us: i64) -> Walk {
         let v = person.velocity(t_us);
-        Walk { walked_m: person.walked_m(t_us), speed_m_s: libm::sqrt(v.x * v.x + v.y * v.y) }
+        Walk { walked_m: person.walked_m(t_us), speed_m_s: libm::sqrt(v.x * v.x + v.y * v.y), t_us }
     }
 }
 
@@ -54,6 +56,10 @@ const MOST_PITCH: f32 = 0.85;
 const MOST_SQUAT: f32 = 0.34;
 /// Palms hang this far below the shoulders, in arms.
 const HANG: f32 = 0.93;
+/// Who stands still sways to the front and back by two waves of so many radians and seconds, and half of that sideways: slowly, and faster
+/// about it (T. Kiemel, K. Oie and J. Jeka, "Slow dynamics of postural sway are in the feedback loop", 2006). The head moves by 7 mm about its
+/// mean, root mean square.
+const SWAY: [(f32, f64); 2] = [(0.0045, 9.7), (0.0035, 3.1)];
 /// Both steps together, metres, and the swing of a foot to the front and back.
 const STRIDE_M: f32 = 1.4;
 const SWING_M: f32 = 0.3;
@@ -78,11 +84,13 @@ impl Stance {
         let busy = [0, 1].map(|i| ((given[i] - rest[i]).length() / 0.25).min(1.0));
         let lean = (V3::from(pose.head) - floor).dot(facing) / (1.0 - HIPS) / HEAD_M as f32;
         let width = HALF_WIDTH * stands_m * (0.7 + 0.3 * dress.girth);
+        let sway = sway(walk.t_us, dress.sways).map(|angle| angle * (1.0 - pace));
+        let up = (UP + facing * sway[0] + left * sway[1]).unit();
         let upper = |bend: f32| {
             let (sin, cos) = sincos(lean.clamp(0.0, 0.6) + MOST_PITCH * bend);
-            let trunk = UP * cos + facing * sin;
+            let trunk = up * cos + facing * sin;
             // The seat goes back as the shoulders go forward.
-            let hips = floor + UP * (stands_m * (HIPS - MOST_SQUAT * bend)) - facing * (0.22 * scale * sin);
+            let hips = floor + up * (stands_m * (HIPS - MOST_SQUAT * bend)) - facing * (0.22 * scale * sin);
             let chest = hips + trunk * (stands_m * (SHOULDERS - HIPS));
             (trunk, hips, chest, [chest + left * width, chest - left * width])
         };
@@ -138,6 +146,16 @@ impl Stance {
             scale,
         }
     }
+}
+
+/// How far who stands is tilted then, radians: to the front and to the left. `phase` is their own, in turns.
+fn sway(t_us: i64, phase: f32) -> [f32; 2] {
+    let (t_s, phase) = (t_us as f64 / 1e6, f64::from(phase));
+    let tilt = |often: f64, phase: f64| -> f32 {
+        let turns = |period_s: f64| (often * t_s / period_s + phase).rem_euclid(1.0) as f32;
+        SWAY.iter().map(|(angle, period_s)| angle * sincos(std::f32::consts::TAU * turns(*period_s)).0).sum()
+    };
+    [tilt(1.0, phase), 0.5 * tilt(1.3, 3.0 * phase)]
 }
 
 /// Where between `low` and `high` the arm becomes long enough, to a thousandth.

@@ -65,7 +65,7 @@ fn figure(body: &str, floor: [f64; 2], facing: [f64; 2], hand: Option<[f64; 3]>,
     let mut chance = Chance::new(3, body);
     let clothes: Vec<f64> = (0..32).map(|_| chance.normal() / 5.7).collect();
     let dress = Arc::new(Dress::of(3, body, stature, &clothes));
-    let walk = Walk { walked_m: 0.4, speed_m_s: if hand.is_none() { 1.3 } else { 0.0 } };
+    let walk = Walk { walked_m: 0.4, speed_m_s: if hand.is_none() { 1.3 } else { 0.0 }, t_us: 0 };
     Figure { body: body.into(), stance: Stance::of(&pose, &dress, walk), dress, items: [None, None] }
 }
 
