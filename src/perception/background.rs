@@ -238,7 +238,7 @@ mod tests {
         let set_down = [picture(&[(THEIRS, colour)])];
         // Everybody sways.
         let aside = Box2 { x: THEIRS.x + 1.0 / 32.0, ..THEIRS };
-        let sways = [THEIRS, aside].map(|at| picture(&[(at, colour)]));
+        let sways = [aside, THEIRS].map(|at| picture(&[(at, colour)]));
         let empty = [picture(&[])];
         let begin = || {
             let mut background = Background::default();

@@ -108,6 +108,29 @@ fn a_body_fills_its_box() {
 }
 
 #[test]
+fn who_stands_sways_by_millimetres_over_planted_feet() {
+    let standing = figure("ann", [1.5, 1.0], [0.0, 1.0], None, Stature::Grown);
+    let pose = Pose {
+        body: "ann".into(),
+        floor: Point2::new(1.5, 1.0),
+        facing: Point2::new(0.0, 1.0),
+        tall_m: 1.70,
+        head: Point2::new(1.5, 1.0).at_height(1.65),
+        hands: Default::default(),
+        reach: None,
+    };
+    let pose = Pose { hands: pose.rest_hands(), ..pose };
+    let at = |t_us: i64| Stance::of(&pose, &standing.dress, Walk { walked_m: 0.0, speed_m_s: 0.0, t_us });
+    let first = at(0);
+    let stances: Vec<Stance> = (1..200).map(|k| at(k * 100_000)).collect();
+    assert!(stances.iter().all(|stance| stance.ankles == first.ankles), "feet stay");
+    let widest = stances.iter().map(|stance| (stance.head - first.head).length()).fold(0.0, f32::max);
+    assert!((0.008..0.04).contains(&widest), "the head moves by {widest} m within twenty seconds");
+    let fastest = stances.windows(2).map(|two| (two[1].head - two[0].head).length()).fold(0.0, f32::max);
+    assert!(fastest < 0.004, "by {fastest} m within a tenth of a second");
+}
+
+#[test]
 fn a_hand_at_a_shelf_is_where_the_simulator_has_it() {
     for target in [[1.5, 2.5, 1.68], [1.4, 2.6, 0.88], [1.5, 2.5, 0.48], [1.6, 2.45, 0.28]] {
         let stance = figure("a", [1.5, 1.98], [0.0, 1.0], Some(target), Stature::Grown).stance;
