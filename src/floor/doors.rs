@@ -6,6 +6,7 @@
 
 use super::missing::OWED_US;
 use super::{CameraState, Device, Floor};
+use crate::base::geometry::Line;
 use crate::base::time::{MS_US, SECOND_US};
 use crate::base::{BodyId, CameraId, GateId, Point2, ShopTime, VisitId};
 use crate::carts::policy::Join;
@@ -100,6 +101,8 @@ pub(super) struct Crossing {
     direction: Direction,
     /// A beam has counted it (or it was counted by a beam alone).
     counted: bool,
+    /// Nobody saw it: the body was first seen inside a gate that was open.
+    unseen: bool,
 }
 
 impl Crossing {
@@ -141,7 +144,10 @@ impl Floor {
         let direction = passage.direction;
         self.emit(None, Fact::Passed { passage_id: passage.passage_id, gate: gate.id.clone(), direction }, None);
         self.gates.get_mut(&gate.id).expect("a gate of the shop").has_beam = true;
-        let seen = self.crossings.iter_mut().find(|crossing| crossing.is(&gate.id, direction, t) && !crossing.counted);
+        let seen = self
+            .crossings
+            .iter_mut()
+            .find(|crossing| crossing.is(&gate.id, direction, t) && !crossing.counted && !crossing.unseen);
         if let Some(crossing) = seen {
             crossing.counted = true;
             let (body, seen_t) = (crossing.body, crossing.t);
@@ -154,7 +160,7 @@ impl Floor {
             return;
         }
         // The picture of it is usually on its way; without live cameras there is nothing to wait for.
-        let wait_us = if self.live_cameras().next().is_some() { PICTURE_US } else { 0 };
+        let wait_us = if self.is_blind() { 0 } else { PICTURE_US };
         self.passing.push(Passing { t, gate: gate.id, direction, until: ShopTime(self.now.0 + wait_us) });
         self.passages_tick();
     }
@@ -166,57 +172,84 @@ impl Floor {
         let due: Vec<Passing> = due;
         for Passing { t, gate, direction, .. } in due {
             let Some(line) = self.shop.layout.gates.get(&gate).map(|gate| gate.line) else { continue };
-            let to_line = |body: &Body| line.distance(body.last().floor);
-            // How near to the line it was just then. Without eyes, where it was last.
-            let blind = self.live_cameras().next().is_none();
-            let passed = |body: &Body| match blind {
-                true => to_line(body),
-                false => body
-                    .during(t.plus_ms(-NEAR_MS), self.now)
-                    .map(|sighting| line.distance(sighting.floor))
-                    .fold(f64::INFINITY, f64::min),
-            };
             let body = match direction {
-                Direction::In => {
-                    let fresh = |floor: &Floor, body: BodyId| floor.books.open_visit_of(body).is_none();
-                    let bound = self.gates[&gate].openings.iter().filter_map(|opened| opened.body).find(|body| {
-                        self.plan.body(*body).is_some_and(|body| to_line(body) <= BEAM_M) && fresh(self, *body)
-                    });
-                    let body = bound.or_else(|| self.nearest(passed, BEAM_M, fresh));
-                    if body.is_none() && t < self.started {
+                Direction::In => match self.who_came(&gate, &line, t) {
+                    Some(body) => body,
+                    None if t < self.started => {
                         self.expect_who_passed(&gate, t);
                         continue;
                     }
-                    if body.is_none() && !blind {
-                        // Somebody who is still hidden; or a beam cut twice by one body, or by a bag.
+                    // Somebody who is still hidden; or a beam cut twice by one body, or by a bag.
+                    None if !self.is_blind() => {
                         self.owed.push(Passing { t, gate, direction, until: ShopTime(t.0 + OWED_US) });
                         continue;
                     }
-                    let body = body.unwrap_or_else(|| self.plan.imagine(self.now, line.from.toward(line.to, 0.5)));
-                    self.enter_counted(body, Some(&gate), t);
-                    body
-                }
-                Direction::Out => {
-                    // Who has just come in is near the gate too, and did not leave.
-                    let settled = |floor: &Floor, body: BodyId| {
-                        let visit = floor.books.open_visit_of(body);
-                        visit.is_some_and(|visit| t.since(visit.bodies[&body].joined) > RETURN_US)
-                    };
-                    let unseen = |floor: &Floor, body: BodyId| {
-                        let lost = floor.plan.body(body).is_some_and(|b| floor.now.since(b.last().t) > SECOND_US);
-                        lost && settled(floor, body)
-                    };
-                    let near = self.nearest(passed, BEAM_M, settled).or_else(|| self.nearest(to_line, BEAM_M, settled));
-                    let Some(body) = near.or_else(|| self.nearest(to_line, f64::INFINITY, unseen)) else {
+                    None => self.plan.imagine(self.now, line.from.toward(line.to, 0.5)),
+                },
+                Direction::Out => match self.who_went(&line, t) {
+                    Some(body) => body,
+                    None => {
                         self.counters.count("passage.nobody");
                         continue;
-                    };
-                    self.leave_counted(body);
-                    body
-                }
+                    }
+                },
             };
-            self.crossings.push(Crossing { t, body, gate: Some(gate), direction, counted: true });
+            match direction {
+                Direction::In => self.enter_counted(body, Some(&gate), t),
+                Direction::Out => self.leave_counted(body),
+            }
+            self.crossings.retain(|crossing| crossing.body != body || !crossing.unseen);
+            self.crossings.push(Crossing { t, body, gate: Some(gate), direction, counted: true, unseen: false });
         }
+    }
+
+    /// Whom a beam counted in at `t`: of those whom no beam has counted yet who was nearest to the line.
+    fn who_came(&self, gate: &GateId, line: &Line, t: ShopTime) -> Option<BodyId> {
+        // Who was first seen inside may be a thing: who walked over the line is nearer to it.
+        let unseen = |body: BodyId| {
+            let theirs = |crossing: &Crossing| crossing.unseen && !crossing.counted && crossing.body == body;
+            self.crossings.iter().any(|crossing| theirs(crossing) && crossing.is(gate, Direction::In, t))
+        };
+        let fresh = |floor: &Floor, body: BodyId| floor.books.open_visit_of(body).is_none();
+        // Who has left before is more often a name that somebody else goes by.
+        let new = |floor: &Floor, body: BodyId| floor.books.visit_of(body).is_none() || unseen(body);
+        let passed = |body: &Body| self.passed_m(body, line, t);
+        let at_line =
+            |body: &BodyId| self.plan.body(*body).is_some_and(|body| passed(body) <= BEAM_M) && fresh(self, *body);
+        let bound = self.gates[gate].openings.iter().filter_map(|opened| opened.body).find(at_line);
+        let nearest = || self.nearest(passed, BEAM_M, new).or_else(|| self.nearest(passed, BEAM_M, fresh));
+        bound.or_else(nearest)
+    }
+
+    /// Whom a beam counted out at `t`: who was nearest to the line, or else nearest of those nobody sees.
+    fn who_went(&self, line: &Line, t: ShopTime) -> Option<BodyId> {
+        // Who has just come in is near the gate too, and did not leave.
+        let settled = |floor: &Floor, body: BodyId| {
+            let visit = floor.books.open_visit_of(body);
+            visit.is_some_and(|visit| t.since(visit.bodies[&body].joined) > RETURN_US)
+        };
+        let unseen = |floor: &Floor, body: BodyId| {
+            let lost = floor.plan.body(body).is_some_and(|b| floor.now.since(b.last().t) > SECOND_US);
+            lost && settled(floor, body)
+        };
+        let last = |body: &Body| line.distance(body.last().floor);
+        self.nearest(|body| self.passed_m(body, line, t), BEAM_M, settled)
+            .or_else(|| self.nearest(last, BEAM_M, settled))
+            .or_else(|| self.nearest(last, f64::INFINITY, unseen))
+    }
+
+    /// How near to a line a body was just before `t` or since, metres. Without eyes, where it was last.
+    fn passed_m(&self, body: &Body, line: &Line, t: ShopTime) -> f64 {
+        if self.is_blind() {
+            return line.distance(body.last().floor);
+        }
+        let seen = body.during(t.plus_ms(-NEAR_MS), self.now);
+        seen.map(|sighting| line.distance(sighting.floor)).fold(f64::INFINITY, f64::min)
+    }
+
+    /// No camera tells anything.
+    fn is_blind(&self) -> bool {
+        self.live_cameras().next().is_none()
     }
 
     /// Whether a live camera sees this place.
@@ -365,14 +398,11 @@ impl Floor {
         self.crossings.retain(|crossing| !again(crossing));
         let same =
             |p: &Passing| Some(&p.gate) == gate && p.direction == direction && p.t.since(t).abs() <= SAME_PASSAGE_US;
-        let owed =
-            |p: &Passing| Some(&p.gate) == gate && p.direction == direction && (0..=OWED_US).contains(&t.since(p.t));
         let counted = match self.passing.iter().position(same) {
-            Some(i) => Some(self.passing.remove(i)),
-            None => self.owed.iter().position(owed).map(|i| self.owed.remove(i)),
+            Some(i) => Some(self.passing.remove(i)).is_some(),
+            None => gate.is_some_and(|gate| direction == Direction::In && self.settle_owed(gate, t)),
         };
-        let counted = counted.is_some();
-        self.crossings.push(Crossing { t, body, gate: gate.cloned(), direction, counted });
+        self.crossings.push(Crossing { t, body, gate: gate.cloned(), direction, counted, unseen: false });
         counted
     }
 
@@ -499,7 +529,7 @@ impl Floor {
         let is_out = |body: &BodyId| {
             self.plan.body(*body).is_some_and(|b| {
                 let at = b.last().floor;
-                let clear = |line: &crate::base::geometry::Line| line.distance(at) >= CLEAR_M;
+                let clear = |line: &Line| line.distance(at) >= CLEAR_M;
                 !layout.is_inside(at) && layout.lines().map(|(_, line)| line).all(clear)
             })
         };
@@ -552,11 +582,15 @@ impl Floor {
         };
         let gate = self.shop.layout.gates.values().find(awaited).map(|gate| gate.id.clone());
         if let Some(gate) = gate.filter(|_| self.books.visit_of(body).is_none()) {
-            // The beam counts them, has or will.
-            if self.crossed(body, Some(&gate), Direction::In, t) {
-                self.enter_counted(body, Some(&gate), t);
+            // The beam counts them, has or will; if it was not somebody else.
+            let counted = self.settle_owed(&gate, t);
+            let crossing = Crossing { t, body, gate: Some(gate), direction: Direction::In, counted, unseen: true };
+            let gate = crossing.gate.clone();
+            self.crossings.push(crossing);
+            if counted {
+                self.enter_counted(body, gate.as_ref(), t);
             } else {
-                self.enter(body, Some(&gate), t);
+                self.enter(body, gate.as_ref(), t);
             }
         }
     }
@@ -629,7 +663,12 @@ impl Floor {
 
     pub(super) fn nearest_to_reader(&self, gate: &GateId, fits: impl Fn(&Floor, BodyId) -> bool) -> Option<BodyId> {
         let reader = self.shop.layout.gates.get(gate)?.reader;
-        self.nearest(|body| reader.distance(body.last().floor), READER_M, fits)
+        // With eyes on the shop, who was there a minute ago is not there now.
+        let is_there = |floor: &Floor, body: BodyId| {
+            let seen = |body: &Body| floor.now.since(body.last().t) <= SECOND_US;
+            (floor.is_blind() || floor.plan.body(body).is_some_and(seen)) && fits(floor, body)
+        };
+        self.nearest(|body| reader.distance(body.last().floor), READER_M, is_there)
     }
 
     /// The body with the least `distance`, at most `within` metres, among those that fit.

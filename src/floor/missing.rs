@@ -7,7 +7,7 @@ use super::doors::Passing;
 use super::shelves::UNSEEN_M_S;
 use super::{Floor, Visit};
 use crate::base::time::SECOND_US;
-use crate::base::{BodyId, Point2, ShopTime, VisitId};
+use crate::base::{BodyId, GateId, Point2, ShopTime, VisitId};
 use crate::tracking::{Body, Sighting};
 
 /// Whom a beam counted and no camera saw is looked for so long, us.
@@ -121,6 +121,12 @@ impl Floor {
             let body = self.plan.imagine(self.now, middle);
             self.enter_counted(body, Some(&gate), t);
         }
+    }
+
+    /// Somebody has come in at `t`: whether they are whom a beam had counted there.
+    pub(super) fn settle_owed(&mut self, gate: &GateId, t: ShopTime) -> bool {
+        let same = |passing: &Passing| passing.gate == *gate && (0..=OWED_US).contains(&t.since(passing.t));
+        self.owed.iter().position(same).map(|i| self.owed.remove(i)).is_some()
     }
 
     /// Whether a beam has counted somebody in for this visit whom no camera has found yet.

@@ -367,6 +367,22 @@ fn nobody_comes_out_of_nothing() {
          91 all waits",
         &["charged; 1 cola: 2.50; captured 2.50"],
     );
+    check(
+        "a thing in the open gate is not who the beam counts",
+        "0 thing comes
+         0 thing is hidden
+         0 thing goes 2.1 1.2
+         3 ann taps in
+         3.2 thing is seen
+         4 ann enters
+         4.5 ann passes in
+         6 thing is hidden
+         8 ann takes cola
+         13 ann leaves
+         16.5 ann passes out
+         22 all waits",
+        &["charged; 1 cola: 2.50; captured 2.50"],
+    );
     let stage = check(
         "whom a beam counted twice and cameras saw once is one",
         "0 ann taps in
