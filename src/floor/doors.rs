@@ -398,10 +398,10 @@ impl Floor {
         self.crossings.retain(|crossing| !again(crossing));
         let same =
             |p: &Passing| Some(&p.gate) == gate && p.direction == direction && p.t.since(t).abs() <= SAME_PASSAGE_US;
-        let counted = match self.passing.iter().position(same) {
-            Some(i) => Some(self.passing.remove(i)).is_some(),
-            None => gate.is_some_and(|gate| direction == Direction::In && self.settle_owed(gate, t)),
-        };
+        let waiting = self.passing.iter().position(same);
+        waiting.into_iter().for_each(|i| drop(self.passing.remove(i)));
+        let counted =
+            waiting.is_some() || gate.is_some_and(|gate| direction == Direction::In && self.settle_owed(gate, t));
         self.crossings.push(Crossing { t, body, gate: gate.cloned(), direction, counted, unseen: false });
         counted
     }
@@ -584,13 +584,12 @@ impl Floor {
         if let Some(gate) = gate.filter(|_| self.books.visit_of(body).is_none()) {
             // The beam counts them, has or will; if it was not somebody else.
             let counted = self.settle_owed(&gate, t);
-            let crossing = Crossing { t, body, gate: Some(gate), direction: Direction::In, counted, unseen: true };
-            let gate = crossing.gate.clone();
-            self.crossings.push(crossing);
+            let (direction, of) = (Direction::In, Some(gate.clone()));
+            self.crossings.push(Crossing { t, body, gate: of, direction, counted, unseen: true });
             if counted {
-                self.enter_counted(body, gate.as_ref(), t);
+                self.enter_counted(body, Some(&gate), t);
             } else {
-                self.enter(body, gate.as_ref(), t);
+                self.enter(body, Some(&gate), t);
             }
         }
     }
