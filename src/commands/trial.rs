@@ -33,11 +33,7 @@ impl Recorded {
     }
 
     pub fn visits(&self) -> Vec<VisitTruth> {
-        let visits = self.truth.iter().filter_map(|line| match line {
-            TruthLine::Visit(visit) => Some(visit.clone()),
-            _ => None,
-        });
-        visits.collect()
+        self.truth.iter().filter_map(TruthLine::as_visit).cloned().collect()
     }
 
     pub fn events(&self) -> Vec<&EventTruth> {

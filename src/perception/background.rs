@@ -66,12 +66,12 @@ impl Background {
         debug_assert_eq!(*size, self.size, "of another picture");
         self.looks = self.looks.wrapping_add(1);
         self.stir(picture);
-        let is_thing = |bounds: &Box2| foreground.share(bounds) < CHANGED || self.stirs(bounds) < STIRS;
+        let is_thing = |bounds: &Box2| foreground.share(bounds) < CHANGED || self.is_still(bounds);
         found.retain(|found| found.bounds.score > BEYOND_DOUBT || !is_thing(&found.bounds));
         let (width, height) = self.size;
         let mut follows = vec![1u8; width * height];
         if !self.looks.is_multiple_of(SLOWER) {
-            for found in found.iter().filter(|found| self.stirs(&found.bounds) >= STIRS) {
+            for found in found.iter().filter(|found| !self.is_still(&found.bounds)) {
                 let (columns, rows) = cells(&found.bounds, self.size);
                 rows.for_each(|row| follows[row * width..][columns.clone()].fill(0));
             }
@@ -87,18 +87,16 @@ impl Background {
     /// Notes which pixels have changed.
     fn stir(&mut self, picture: &[u8]) {
         let plane = self.stirred_at.len();
-        for (i, at) in self.stirred_at.iter_mut().enumerate() {
-            let apart = |k: usize| u16::from(self.stirred[k].abs_diff(picture[k]));
-            if apart(i) + apart(plane + i) + apart(2 * plane + i) > u16::from(DIFFERS) {
-                *at = self.looks;
-                [i, plane + i, 2 * plane + i].into_iter().for_each(|k| self.stirred[k] = picture[k]);
-            }
+        let change = change(&self.stirred, picture);
+        for (i, _) in change.into_iter().enumerate().filter(|(_, change)| *change > DIFFERS) {
+            self.stirred_at[i] = self.looks;
+            [i, plane + i, 2 * plane + i].into_iter().for_each(|k| self.stirred[k] = picture[k]);
         }
     }
 
-    /// The share of a box, as far as it lies in the picture, that has changed lately.
-    fn stirs(&self, bounds: &Box2) -> f64 {
-        share(bounds, self.size, &self.stirred_at, |at| self.looks.wrapping_sub(*at) < STILL)
+    /// Whether nothing has changed in a box lately, as far as it lies in the picture.
+    fn is_still(&self, bounds: &Box2) -> bool {
+        share(bounds, self.size, &self.stirred_at, |at| self.looks.wrapping_sub(*at) < STILL) < STIRS
     }
 }
 

@@ -18,6 +18,12 @@ pub enum TruthLine {
     Body { t_us: i64, body: String, visit: String, floor: Point2 },
 }
 
+impl TruthLine {
+    pub fn as_visit(&self) -> Option<&VisitTruth> {
+        if let TruthLine::Visit(visit) = self { Some(visit) } else { None }
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct VisitTruth {
     pub case: String,

@@ -15,6 +15,17 @@ fn check(name: &str, story: &str, wanted: &[&str]) -> Stage {
     stage
 }
 
+/// Bob wavers over the gate's line, and its beam counts Ann alone.
+const AT_THE_LINE: &str = "0 ann taps in
+     1 ann enters
+     1.4 ann passes in
+     3 bob comes
+     5 bob goes 1.4 1.0
+     8 bob goes -0.8 1.0
+     9 ann leaves
+     12.3 ann passes out
+     14 all waits";
+
 #[test]
 fn takes_and_puts() {
     check(
@@ -262,19 +273,7 @@ fn beams_and_pictures_count_everybody_once() {
         &["empty"],
     );
     assert!(stage.entries.iter().filter(|entry| matches!(entry.fact, Fact::Joined { .. })).count() == 1);
-    check(
-        "who comes no further than the line, and no beam counts, has not come in",
-        "0 ann taps in
-         1 ann enters
-         1.4 ann passes in
-         3 bob comes
-         5 bob goes 1.4 1.0
-         8 bob goes -0.8 1.0
-         9 ann leaves
-         12.3 ann passes out
-         14 all waits",
-        &["empty"],
-    );
+    check("who comes no further than the line, and no beam counts, has not come in", AT_THE_LINE, &["empty"]);
     check(
         "who walks on is there, counted or not",
         "0 ann taps in
@@ -404,17 +403,7 @@ fn an_exit_line_in_a_gates_door_is_that_door() {
     let line = shop.layout.gates.values().next().expect("a gate").line;
     shop.layout.exit_lines.push(line);
     let mut stage = Stage::on(std::sync::Arc::new(shop), PolicyOptions::default());
-    stage.play(
-        "0 ann taps in
-         1 ann enters
-         1.4 ann passes in
-         3 bob comes
-         5 bob goes 1.4 1.0
-         8 bob goes -0.8 1.0
-         9 ann leaves
-         12.3 ann passes out
-         14 all waits",
-    );
+    stage.play(AT_THE_LINE);
     assert_eq!(stage.outcomes(), ["empty"], "who came no further than the line, uncounted, is no visit");
 }
 

@@ -57,11 +57,7 @@ pub fn measure(how: Measure, notes: &mut Vec<String>) -> Result<Vec<Figure>, Str
         let play = |shop: Shop| suite::crowd(name.clone(), Arc::new(shop), parties, minutes);
         let till = runtime.block_on(staged(&play(equipped(&shop, &hung(&shop, how.seed)))?, how))?;
         let prices = score::prices(&shop);
-        let visits = till
-            .truth
-            .into_iter()
-            .filter_map(|line| if let TruthLine::Visit(visit) = line { Some(visit) } else { None });
-        let visits: Vec<VisitTruth> = visits.collect();
+        let visits: Vec<VisitTruth> = till.truth.iter().filter_map(TruthLine::as_visit).cloned().collect();
         let receipts: Vec<TokenReceipt> = till.receipts.into_values().collect();
         let score = score::of(&visits, &receipts, Billed::Picker, &prices);
         (came, let_in) = (came + till.tap_tokens.len(), let_in + till.visit_tokens.len());

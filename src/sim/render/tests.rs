@@ -52,13 +52,18 @@ fn renderer(shop: &Arc<Shop>, view: &View, goods: &Goods) -> Renderer {
     Renderer::new(&studio, view, goods).unwrap()
 }
 
-/// Somebody at `floor` who faces along `facing`, with the right hand where it is put.
-fn figure(body: &str, floor: [f64; 2], facing: [f64; 2], hand: Option<[f64; 3]>, stature: Stature) -> Figure {
+/// Somebody at `floor` who faces along `facing`, hands at rest.
+fn standing(body: &str, floor: [f64; 2], facing: [f64; 2], stature: Stature) -> Pose {
     let (floor, facing) = (Point2::from(floor), Point2::from(facing));
     let tall_m = if stature == Stature::Child { 1.24 } else { 1.70 };
     let head = floor.at_height(tall_m - 0.05);
-    let mut pose = Pose { body: body.into(), floor, facing, tall_m, head, hands: Default::default(), reach: None };
-    pose.hands = pose.rest_hands();
+    let pose = Pose { body: body.into(), floor, facing, tall_m, head, hands: Default::default(), reach: None };
+    Pose { hands: pose.rest_hands(), ..pose }
+}
+
+/// The same with the right hand where it is put.
+fn figure(body: &str, floor: [f64; 2], facing: [f64; 2], hand: Option<[f64; 3]>, stature: Stature) -> Figure {
+    let mut pose = standing(body, floor, facing, stature);
     if let Some(hand) = hand {
         pose.hands[1] = hand.into();
     }
@@ -109,18 +114,9 @@ fn a_body_fills_its_box() {
 
 #[test]
 fn who_stands_sways_by_millimetres_over_planted_feet() {
-    let standing = figure("ann", [1.5, 1.0], [0.0, 1.0], None, Stature::Grown);
-    let pose = Pose {
-        body: "ann".into(),
-        floor: Point2::new(1.5, 1.0),
-        facing: Point2::new(0.0, 1.0),
-        tall_m: 1.70,
-        head: Point2::new(1.5, 1.0).at_height(1.65),
-        hands: Default::default(),
-        reach: None,
-    };
-    let pose = Pose { hands: pose.rest_hands(), ..pose };
-    let at = |t_us: i64| Stance::of(&pose, &standing.dress, Walk { walked_m: 0.0, speed_m_s: 0.0, t_us });
+    let pose = standing("ann", [1.5, 1.0], [0.0, 1.0], Stature::Grown);
+    let dress = figure("ann", [1.5, 1.0], [0.0, 1.0], None, Stature::Grown).dress;
+    let at = |t_us: i64| Stance::of(&pose, &dress, Walk { walked_m: 0.0, speed_m_s: 0.0, t_us });
     let first = at(0);
     let stances: Vec<Stance> = (1..200).map(|k| at(k * 100_000)).collect();
     assert!(stances.iter().all(|stance| stance.ankles == first.ankles), "feet stay");
