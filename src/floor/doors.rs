@@ -631,10 +631,10 @@ impl Floor {
 
     /// A body in the middle of the shop that belongs to no visit: somebody the cameras missed at the gate.
     fn adopt_strays(&mut self) {
+        let lasts_us = |at: Point2| if self.is_counted_at(at) { UNCOUNTED_US } else { STRAY_US };
         let stray = |body: &&Body| {
-            let after_us = if self.is_counted_at(body.born.floor) { UNCOUNTED_US } else { STRAY_US };
             self.is_unclaimed(body)
-                && self.now.since(body.born.t) >= after_us
+                && self.now.since(body.born.t) >= lasts_us(body.born.floor)
                 && self.books.visit_of(body.id).is_none()
                 && self.shop.layout.is_inside(body.born.floor)
         };
