@@ -55,6 +55,17 @@ const INSIDE: f64 = 0.6;
 const TWIN_M: f64 = 0.5;
 const TWIN_US: i64 = 1_000_000;
 
+/// Whoever no camera has seen for this long is lost, us,
+const LOST_US: i64 = 500_000;
+/// and is who turns up within this of where they were, metres, and this for each second since, m/s,
+const TURNS_UP_M: f64 = 1.0;
+const TURNS_UP_M_S: f64 = 1.0;
+/// s at most; unless their clothes speak so much against it, natural log odds, or somebody else who is lost would do nearly as well, as a share of
+/// that way.
+const TURNS_UP_S: f64 = 10.0;
+const OTHER_CLOTHES: f64 = 1.5;
+const NEARLY: f64 = 0.3;
+
 #[derive(Clone, Debug, Default)]
 pub struct Plan {
     bodies: BTreeMap<BodyId, Body>,
@@ -294,6 +305,7 @@ impl Plan {
         }
         let together: Vec<BodyId> = matched.iter().flatten().map(|k| ids[*k]).collect();
         self.seen_together(&together, t);
+        self.find_lost(&mut look, layout, t);
         self.exchange(&ids, &mut look);
         let nobody = |body: &&Body| body.doubtful && (t.since(body.last().t) > DOUBT_US || body.evidence <= NOBODY);
         let nobodies: Vec<BodyId> = self.bodies.values().filter(nobody).map(|body| body.id).collect();
@@ -372,6 +384,53 @@ impl Plan {
             }
         }
         guesses
+    }
+
+    /// Who turns out to be somebody in the middle of the shop is whoever was lost there: while they were half hidden their boxes fitted nobody,
+    /// and began somebody new.
+    fn find_lost(&mut self, look: &mut Look, layout: &Layout, t: ShopTime) {
+        for new in std::mem::take(&mut look.born) {
+            let Some((old, was)) = self.lost(new, layout, t) else {
+                look.born.push(new);
+                continue;
+            };
+            let evidence = self.bodies[&new].evidence;
+            self.merge(old, new);
+            let body = self.bodies.get_mut(&old).expect("who is lost is known");
+            body.evidence = evidence;
+            let at = body.last().floor;
+            look.moved.retain(|(id, ..)| *id != new);
+            look.moved.push((old, was, at));
+        }
+    }
+
+    /// Who was lost, and where, that a body can be which has just turned out to be somebody.
+    fn lost(&self, new: BodyId, layout: &Layout, t: ShopTime) -> Option<(BodyId, Point2)> {
+        let born = &self.bodies.get(&new).filter(|body| body.born.t < t)?.born;
+        // There it may be somebody who comes in.
+        if layout.is_doorway(born.floor) {
+            return None;
+        }
+        let way = |body: &Body| {
+            let was = body.last();
+            let lost = t.since(was.t) >= LOST_US && born.t.since(was.t) >= -JUST_NOW_US;
+            let unseen_s = born.t.secs_since(was.t).max(0.0);
+            let way = was.floor.distance(born.floor) / (TURNS_UP_M + TURNS_UP_M_S * unseen_s);
+            (lost && unseen_s <= TURNS_UP_S && way <= 1.0).then_some(way)
+        };
+        let known = |body: &&Body| {
+            let otherwise = body.departed || body.imagined || body.restored;
+            body.id != new && !body.doubtful && !otherwise
+        };
+        let mut lost: Vec<(f64, &Body)> =
+            self.bodies.values().filter(known).filter_map(|body| Some((way(body)?, body))).collect();
+        lost.retain(|(_, body)| self.unlike(body.id, new) < OTHER_CLOTHES);
+        lost.sort_by(|a, b| a.0.total_cmp(&b.0));
+        match lost[..] {
+            [] => None,
+            [(one, _), (other, _), ..] if other - one < NEARLY => None,
+            [(_, body), ..] => Some((body.id, body.last().floor)),
+        }
     }
 
     /// Of these bodies, who is likelier to be another becomes the other.

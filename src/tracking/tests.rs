@@ -240,6 +240,43 @@ fn five_seconds_out_of_sight_are_survived() {
     assert_eq!(bodies.iter().map(|(id, _)| *id).collect::<Vec<_>>(), [before], "{bodies:?}");
 }
 
+#[test]
+fn who_turns_up_where_somebody_was_lost_is_them() {
+    let layout = room();
+    let wears = |colour: usize, x: f64| There { clothes: Some(colour), ..there(x, 2.5) };
+    for (story, stays, colour, bodies) in [
+        ("their box jumps, as over a trolley", false, 0, 1),
+        ("beside who is still in sight", true, 0, 2),
+        ("in other clothes", false, 2, 2),
+    ] {
+        let mut plan = Plan::default();
+        play(&mut plan, &layout, 0..20, |_| vec![("1", wears(0, 2.5))]);
+        let first = places(&plan)[0].0;
+        // One camera goes on seeing them.
+        for step in 20..60 {
+            let t = at_ms(step * 100);
+            let mut seen = vec![("2", wears(colour, 3.4 + 0.03 * (step - 20) as f64))];
+            seen.extend(stays.then_some(("1", wears(0, 2.5))));
+            plan.look(&look(&layout, "south", t, &seen), t, &layout);
+        }
+        let known = places(&plan);
+        let there = nearest(&plan, Point2::new(4.5, 2.5));
+        assert_eq!((known.len(), there == first), (bodies, bodies == 1), "{story}: {known:?}");
+    }
+}
+
+#[test]
+fn a_hundred_looks_do_not_make_a_height_exact() {
+    let (layout, mut plan) = (room(), Plan::default());
+    let at = |height_m: f64| vec![("1", There { height_m, ..there(3.0, 2.5) })];
+    let height = |plan: &Plan| plan.bodies().next().expect("somebody").motion.height_m();
+    play(&mut plan, &layout, 0..600, |_| at(1.70));
+    assert!((height(&plan) - 1.70).abs() < 0.02, "{}", height(&plan));
+    // After a minute they bend a little for ten seconds.
+    play(&mut plan, &layout, 600..700, |_| at(1.62));
+    assert!(height(&plan) < 1.67, "{}", height(&plan));
+}
+
 /// Two meet, stand as one for two seconds while cameras lose count, and part again.
 fn meet(one: There, other: There, turns_back: bool) -> (Plan, [u64; 2]) {
     let (layout, mut plan) = (room(), Plan::default());
