@@ -16,7 +16,7 @@ const MEMORY_S: f64 = 2.0;
 /// People, shoes included and some of them children, m.
 const HEIGHT_M: (f64, f64) = (1.68, 0.12);
 /// How tall somebody looks is forgotten as well, s: they bend, and every camera errs in its own way, so that a hundred looks do not say it to a
-/// centimetre. This lets in 0.01 m each second and ends at 0.03 to 0.04 m.
+/// centimetre. This lets in 0.01 m in a second and ends at 0.01 to 0.02 m.
 const HEIGHT_MEMORY_S: f64 = 300.0;
 
 /// A linear view on the state: how a measured figure changes with each part of it.
