@@ -1,31 +1,25 @@
 //! Nobody comes out of nothing: who is first seen in the middle of the shop is whoever is missing.
 //!
 //! Missing is whom a beam has counted in and no camera has seen since (the passage is *owed*), and who is inside and was lost from sight. Who
-//! is nobody of these stays a stray, and becomes a visit of their own in time ([`super::doors`], `adopt_strays`).
+//! is nobody of these stays a stray, and becomes a visit of their own in time ([`super::doors`], `adopt_strays`). Who is lost for a moment, a step
+//! away, has been found before that without doors and visits ([`crate::tracking::lost`]).
 
 use super::doors::Passing;
 use super::shelves::UNSEEN_M_S;
 use super::{Floor, Visit};
 use crate::base::time::SECOND_US;
 use crate::base::{BodyId, GateId, Point2, ShopTime, VisitId};
+use crate::tracking::lost::{FOUND_M, FOUND_S, NEARLY, OTHER_CLOTHES};
 use crate::tracking::{Body, Sighting};
 
 /// Whom a beam counted and no camera saw is looked for so long, us.
 pub(super) const OWED_US: i64 = 10 * SECOND_US;
 /// Whoever is missing is unseen for this long at least, and who is taken for them has been seen for as long, us.
 const MISSING_US: i64 = SECOND_US;
-/// Somebody hidden comes to light within this of where they can have walked ([`UNSEEN_M_S`]), metres: two cameras do not agree about more.
-const FOUND_M: f64 = 1.0;
-/// And no more than so long is reckoned, s: after that they may be anywhere.
-const FOUND_S: f64 = 10.0;
-/// Who stands so near to somebody who is seen may be them seen twice, metres, unless clothes agree with who is missing: they speak against it by no
-/// more than this, natural log odds.
+/// Who stands so near to somebody who is seen may be them seen twice, metres, unless clothes agree with who is missing ([`OTHER_CLOTHES`]).
 const DOUBLE_M: f64 = 1.0;
-const OTHER_CLOTHES: f64 = 1.5;
 /// Clothes count as much as all the way that somebody can have gone when they say so much, natural log odds.
 const CLOTHES: f64 = 3.0;
-/// Of two who may have been found, the second would do nearly as well.
-const NEARLY: f64 = 0.3;
 
 /// Why a cart is looked at whose people were lost and found.
 const MISTAKABLE: &str = "they were lost from sight, and others who were could be taken for them";

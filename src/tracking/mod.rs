@@ -9,6 +9,7 @@ mod assign;
 mod body;
 mod camera;
 mod clothes;
+pub mod lost;
 mod motion;
 mod plan;
 mod second;

@@ -7,6 +7,7 @@
 use super::assign::assign;
 use super::body::{Body, Sighting, Spot};
 use super::clothes::{Clothes, Likeness};
+use super::lost::who_was_lost;
 use super::motion::Motion;
 use super::second::{Reading, SecondThoughts};
 use super::seen::{Forecast, Pair, ROUGHLY_M, SIGMA_M, Seen, pair};
@@ -54,17 +55,6 @@ const INSIDE: f64 = 0.6;
 /// Two bodies this close to each other, metres, for this long, us, that no camera ever saw both in one look, are one human.
 const TWIN_M: f64 = 0.5;
 const TWIN_US: i64 = 1_000_000;
-
-/// Whoever no camera has seen for this long is lost, us,
-const LOST_US: i64 = 500_000;
-/// and is who turns up within this of where they were, metres, and this for each second since, m/s,
-const TURNS_UP_M: f64 = 1.0;
-const TURNS_UP_M_S: f64 = 1.0;
-/// s at most; unless their clothes speak so much against it, natural log odds, or somebody else who is lost would do nearly as well, as a share of
-/// that way.
-const TURNS_UP_S: f64 = 10.0;
-const OTHER_CLOTHES: f64 = 1.5;
-const NEARLY: f64 = 0.3;
 
 #[derive(Clone, Debug, Default)]
 pub struct Plan {
@@ -386,51 +376,28 @@ impl Plan {
         guesses
     }
 
-    /// Who turns out to be somebody in the middle of the shop is whoever was lost there: while they were half hidden their boxes fitted nobody,
-    /// and began somebody new.
+    /// Who has just turned out to be somebody goes on as whoever was lost there.
     fn find_lost(&mut self, look: &mut Look, layout: &Layout, t: ShopTime) {
         for new in std::mem::take(&mut look.born) {
-            let Some((old, was)) = self.lost(new, layout, t) else {
+            let Some(old) = self.lost(new, layout, t) else {
                 look.born.push(new);
                 continue;
             };
-            let evidence = self.bodies[&new].evidence;
+            let (evidence, before) = (self.bodies[&new].evidence, self.bodies[&old].last().floor);
             self.merge(old, new);
             let body = self.bodies.get_mut(&old).expect("who is lost is known");
             body.evidence = evidence;
             let at = body.last().floor;
             look.moved.retain(|(id, ..)| *id != new);
-            look.moved.push((old, was, at));
+            look.moved.push((old, before, at));
         }
     }
 
-    /// Who was lost, and where, that a body can be which has just turned out to be somebody.
-    fn lost(&self, new: BodyId, layout: &Layout, t: ShopTime) -> Option<(BodyId, Point2)> {
-        let born = &self.bodies.get(&new).filter(|body| body.born.t < t)?.born;
-        // There it may be somebody who comes in.
-        if layout.is_doorway(born.floor) {
-            return None;
-        }
-        let way = |body: &Body| {
-            let was = body.last();
-            let lost = t.since(was.t) >= LOST_US && born.t.since(was.t) >= -JUST_NOW_US;
-            let unseen_s = born.t.secs_since(was.t).max(0.0);
-            let way = was.floor.distance(born.floor) / (TURNS_UP_M + TURNS_UP_M_S * unseen_s);
-            (lost && unseen_s <= TURNS_UP_S && way <= 1.0).then_some(way)
-        };
-        let known = |body: &&Body| {
-            let otherwise = body.departed || body.imagined || body.restored;
-            body.id != new && !body.doubtful && !otherwise
-        };
-        let mut lost: Vec<(f64, &Body)> =
-            self.bodies.values().filter(known).filter_map(|body| Some((way(body)?, body))).collect();
-        lost.retain(|(_, body)| self.unlike(body.id, new) < OTHER_CLOTHES);
-        lost.sort_by(|a, b| a.0.total_cmp(&b.0));
-        match lost[..] {
-            [] => None,
-            [(one, _), (other, _), ..] if other - one < NEARLY => None,
-            [(_, body), ..] => Some((body.id, body.last().floor)),
-        }
+    fn lost(&self, new: BodyId, layout: &Layout, t: ShopTime) -> Option<BodyId> {
+        // Who is surely seen is somebody at first sight; and in a door it may be somebody who comes in.
+        let turned_out = |body: &&Body| body.born.t < t && !layout.is_doorway(body.born.floor);
+        let new = self.bodies.get(&new).filter(turned_out)?;
+        who_was_lost(new, self.bodies.values(), |body| self.unlike(body.id, new.id), t).map(|body| body.id)
     }
 
     /// Of these bodies, who is likelier to be another becomes the other.
