@@ -9,6 +9,7 @@ mod assign;
 mod body;
 mod camera;
 mod clothes;
+mod habits;
 pub mod lost;
 mod motion;
 mod plan;

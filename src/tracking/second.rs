@@ -29,7 +29,7 @@ const MOST: usize = 16;
 const LOUDEST: f64 = 6.0;
 /// Two readings that have somebody this close, m, and as fast, m/s, say the same of them.
 const SAME_M: f64 = 0.1;
-const SAME_M_S: f64 = 0.3;
+const SAME_M_S: f64 = 0.15;
 /// Who is further than this from where anybody stands is not them, m.
 const ELSEWHERE_M: f64 = 1.0;
 

@@ -2,6 +2,7 @@
 //! its edges is really the body's: feet behind a shelf, a head above the picture's edge. So the box is never turned into a place;
 //! the place is asked what box it would make, edge by edge ([`View::fit`]), and where the feet would be.
 
+use super::habits::Habits;
 use super::motion::{Motion, Row, STATES};
 use crate::base::{Point2, Point3, ShopTime};
 use crate::events::Person;
@@ -181,8 +182,8 @@ impl<'a> View<'a> {
     }
 
     /// The people of one look as the picture shows them, with what they hide of each other; `None` for who has no box. Whose feet are
-    /// lower in the picture stands nearer.
-    pub fn outlines(&self, people: &[Person]) -> Vec<Option<Outline>> {
+    /// lower in the picture stands nearer. `habits`: how this camera's boxes are off.
+    pub fn outlines(&self, people: &[Person], habits: &Habits) -> Vec<Option<Outline>> {
         let edges = |person: &Person| Some(self.edges(person.bounds?));
         let boxes: Vec<Edges> = people.iter().filter_map(edges).collect();
         let free = |of: &Edges| {
@@ -208,7 +209,9 @@ impl<'a> View<'a> {
         let outline = |person: &Person| {
             let edges = edges(person)?;
             let feet = person.floor.and_then(|floor| self.pixel(floor.at_height(0.0)));
-            Some(Outline { edges, free: free(&edges), feet, vague: self.vague(person) })
+            let (free, cut, off) = (free(&edges), self.cut(&edges), habits.off(edges[3] - edges[1]));
+            let edges = [0, 1, 2, 3].map(|edge| if cut[edge] { edges[edge] } else { edges[edge] - off[edge] });
+            Some(Outline { edges, free, feet, vague: self.vague(person) })
         };
         people.iter().map(outline).collect()
     }
@@ -225,6 +228,15 @@ impl<'a> View<'a> {
         let Some(fit) = self.sketch(there).and_then(|sketch| self.fit(there, &sketch, outline)) else { return false };
         let cut = self.cut(&outline.edges);
         (0..4).all(|edge| fit.own[edge] || cut[edge] || !outline.free[edge])
+    }
+
+    /// How far edges are off from where a body expected there would have them, shares of the box's height; of those that are its own.
+    pub fn off(&self, outline: &Outline, there: &Motion) -> [Option<f64>; 4] {
+        let Some(sketch) = self.sketch(there) else { return [None; 4] };
+        let Some(fit) = self.fit(there, &sketch, outline) else { return [None; 4] };
+        let cut = self.cut(&outline.edges);
+        let own = |edge: usize| fit.own[edge] && !cut[edge] && outline.free[edge];
+        [0, 1, 2, 3].map(|edge| own(edge).then(|| (outline.edges[edge] - sketch.edges[edge]) / outline.size()))
     }
 
     /// A box held against a body expected there. `None` when too little of it agrees to be the same body: one side and one of

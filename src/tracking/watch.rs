@@ -1,5 +1,6 @@
 //! Whom a camera should see: who stands free in its picture, as far as others hide them and as far as it ever sees who stands there.
 
+use super::habits::Habits;
 use super::motion::Motion;
 use super::seen::LINEAR_M;
 use super::shape::{Edges, SURE, View, inside};
@@ -39,6 +40,7 @@ pub struct Sights {
     looked: Option<ShopTime>,
     /// How sure it was of those who walk.
     walkers: Spread,
+    pub habits: Habits,
 }
 
 impl Sights {
