@@ -11,7 +11,7 @@ use super::habits::Habits;
 use super::lost::who_was_lost;
 use super::motion::Motion;
 use super::second::{Reading, SecondThoughts};
-use super::seen::{Forecast, Pair, ROUGHLY_M, SIGMA_M, Seen, bridged, pair};
+use super::seen::{Forecast, Pair, ROUGHLY_M, SIGMA_M, Seen, pair};
 use super::shape::{Edges, Outline, View, area, inside, news, overlap};
 use super::watch::{Expected, Sights, Watch};
 use crate::base::{BodyId, CameraId, Point2, ShopTime};
@@ -214,26 +214,6 @@ impl Plan {
         }
     }
 
-    /// Holds the boxes of a look against those whom they are taken for, as they were expected.
-    fn learn_habits(
-        &mut self,
-        camera: &CameraId,
-        view: &View,
-        seen: &[Seen],
-        matched: &[Option<usize>],
-        ids: &[BodyId],
-        t: ShopTime,
-    ) {
-        let habits = &mut self.sights.entry(camera.clone()).or_default().habits;
-        for (seen, k) in seen.iter().zip(matched) {
-            let body = k.and_then(|k| self.bodies.get(&ids[k])).filter(|body| !body.doubtful);
-            let expected = body.map(|body| bridged(&body.motion, t)).filter(|motion| motion.sigma_m() <= ROUGHLY_M);
-            if let (Some(expected), Some(outline)) = (&expected, &seen.outline) {
-                habits.learn(view.off(outline, expected), view.news);
-            }
-        }
-    }
-
     /// Two that a camera saw in one look are two.
     fn seen_together(&mut self, ids: &[BodyId], t: ShopTime) {
         for ((a, b), since) in &mut self.twins {
@@ -295,8 +275,11 @@ impl Plan {
             t,
         });
         self.learn_clothes(&seen, &matched, &ids);
-        if let Some(view) = view {
-            self.learn_habits(&people.camera, view, &seen, &matched, &ids, t);
+        // Boxes of those who are known teach how this camera's are off.
+        if let Some((view, sights)) = view.zip(self.sights.get_mut(&people.camera)) {
+            let known = |k: &usize| !self.bodies[&ids[*k]].doubtful;
+            let theirs = pairs.iter().zip(&matched).filter_map(|(row, k)| row[k.filter(known)?].as_ref());
+            theirs.for_each(|pair| sights.habits.learn(pair.off, view.news));
         }
         let edges = |seen: &Seen| Some(view?.edges(seen.person.bounds?));
         let hits: Vec<(BodyId, Option<Edges>)> =

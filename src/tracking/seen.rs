@@ -68,6 +68,8 @@ pub struct Pair {
     pub motion: Motion,
     /// How much of the sighting agrees, 0..=1.
     pub share: f64,
+    /// How far its box's edges are off from where they were expected ([`super::habits`]).
+    pub off: [Option<f64>; 4],
 }
 
 /// `None`: it cannot be that body. `forecast`: where the body is now.
@@ -95,14 +97,14 @@ pub fn pair(
     if !forecast.is_sharp() && at.is_none_or(is_far) {
         return None;
     }
-    let Weighed { cost: fit, motion, share } = forecast.weigh(seen, view)?;
+    let Weighed { cost: fit, motion, share, off } = forecast.weigh(seen, view)?;
     let distance_m = body.last().floor.distance(motion.floor());
     // What a tracker of boxes knows is the box before; the body knows that better.
     let called = if named && seen.outline.is_none() { SAME_TRACK * news(view) } else { 0.0 };
     let bonus = called * (SAME_TRACK_S / followed_s(body, &seen.track.camera, t)).min(1.0);
     let unlikely = libm::log1p(libm::exp(-body.evidence));
     let clothes = likeness.cost(&body.clothes, seen.person.appearance.as_ref());
-    Some(Pair { cost: fit - bonus + unlikely + clothes, fit, clothes, distance_m, named, motion, share })
+    Some(Pair { cost: fit - bonus + unlikely + clothes, fit, clothes, distance_m, named, motion, share, off })
 }
 
 /// For how long a camera has followed a body by guessing, s. One that went on while we were down has not.
@@ -130,6 +132,8 @@ pub struct Weighed {
     pub cost: f64,
     pub motion: Motion,
     pub share: f64,
+    /// Of a box of somebody well known: [`super::shape::Fit::off`].
+    pub off: [Option<f64>; 4],
 }
 
 /// Where somebody is expected when a look comes in.
@@ -164,7 +168,8 @@ impl Forecast {
             let sketch = self.sketch.get_or_init(|| view.sketch(expected)).as_ref()?;
             let fit = view.fit(expected, sketch, outline)?;
             let share = fit.own.iter().filter(|own| **own).count() as f64 / 4.0;
-            return Some(Weighed { cost: fit.cost, motion: fit.motion, share });
+            let off = if expected.sigma_m() <= ROUGHLY_M { fit.off } else { [None; 4] };
+            return Some(Weighed { cost: fit.cost, motion: fit.motion, share, off });
         }
         let unsure = if seen.unsure { UNSURE } else { 0.0 };
         let seen = seen.motion.as_ref()?;
@@ -177,7 +182,7 @@ impl Forecast {
         let cost = off(at, expected.floor(), &spread) / 2.0 + libm::log(det(&spread) / sharpest) / 2.0 + unsure;
         let mut motion = expected.clone();
         motion.see(at, (own[0][0].max(own[1][1]) + late2).sqrt());
-        Some(Weighed { cost, motion, share: 1.0 })
+        Some(Weighed { cost, motion, share: 1.0, off: [None; 4] })
     }
 }
 

@@ -89,6 +89,8 @@ pub struct Fit {
     pub motion: Motion,
     /// Edges that agreed: left, top, right, bottom.
     pub own: [bool; 4],
+    /// How far edges are off from where they were expected, shares of the box's height: of those that agreed and that nobody hides.
+    pub off: [Option<f64>; 4],
 }
 
 impl Fit {
@@ -230,23 +232,15 @@ impl<'a> View<'a> {
         (0..4).all(|edge| fit.own[edge] || cut[edge] || !outline.free[edge])
     }
 
-    /// How far edges are off from where a body expected there would have them, shares of the box's height; of those that are its own.
-    pub fn off(&self, outline: &Outline, there: &Motion) -> [Option<f64>; 4] {
-        let Some(sketch) = self.sketch(there) else { return [None; 4] };
-        let Some(fit) = self.fit(there, &sketch, outline) else { return [None; 4] };
-        let cut = self.cut(&outline.edges);
-        let own = |edge: usize| fit.own[edge] && !cut[edge] && outline.free[edge];
-        [0, 1, 2, 3].map(|edge| own(edge).then(|| (outline.edges[edge] - sketch.edges[edge]) / outline.size()))
-    }
-
     /// A box held against a body expected there. `None` when too little of it agrees to be the same body: one side and one of
     /// top and bottom.
     pub fn fit(&self, expected: &Motion, sketch: &Sketch, outline: &Outline) -> Option<Fit> {
         let (cut, sigmas) = (self.cut(&outline.edges), self.sigmas(outline));
-        let mut fit = Fit { cost: 0.0, motion: expected.clone(), own: [false; 4] };
+        let mut fit = Fit { cost: 0.0, motion: expected.clone(), own: [false; 4], off: [None; 4] };
         for edge in (0..4).filter(|&edge| !cut[edge]) {
             let off = outline.edges[edge] - sketch.edges[edge];
             fit.own[edge] = fit.learn(expected, &sketch.slopes[edge], off, sigmas[edge]);
+            fit.off[edge] = (fit.own[edge] && outline.free[edge]).then(|| off / outline.size());
         }
         if let Some(feet) = outline.feet {
             let off = [feet.x - sketch.feet.x, feet.y - sketch.feet.y];

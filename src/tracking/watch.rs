@@ -40,6 +40,7 @@ pub struct Sights {
     looked: Option<ShopTime>,
     /// How sure it was of those who walk.
     walkers: Spread,
+    /// How its boxes are off.
     pub habits: Habits,
 }
 
